@@ -1,0 +1,1 @@
+"""scalescope: how transformers scale, before you pay for it."""

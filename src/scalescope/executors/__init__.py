@@ -1,0 +1,1 @@
+"""Running work on this machine or on a Ray cluster."""

@@ -1,0 +1,1 @@
+"""Estimation: laws to runs, with intervals."""

@@ -1,0 +1,100 @@
+"""What a fit returns: a law with coefficients, intervals, the resamples behind them, and its doubts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+
+from scalescope.laws import get_law
+from scalescope.points import Array, Estimate, Finding, Provenance, from_plain, to_plain
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Certificate:
+    """Evidence that the optimum is one."""
+
+    n_starts: int
+    share_at_optimum: float
+    """Share of the starts that ended within 1e-6 (relative) of the best objective."""
+    gradient_norm: float
+    """Norm of the objective's gradient at the optimum, in the fitted (log) coordinates."""
+    at_bound: tuple[str, ...] = ()
+    """Coefficients that ended at a limit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parabola:
+    """The loss against log N at one compute budget, and its minimum."""
+
+    budget: float
+    """FLOP."""
+    coefficients: tuple[float, float, float]
+    """c0, c1, c2 of L = c0 + c1 u + c2 u^2 with u = ln N."""
+    size: Estimate
+    """N at the minimum."""
+    tokens: Estimate
+    """D at the minimum."""
+    loss: Estimate
+    """L at the minimum, nats per token."""
+    n_runs: int
+    r_squared: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fit:
+    """A law fitted to runs.  Built by `scalescope.fit`, not by hand."""
+
+    schema: ClassVar[str] = "scalescope.fit/1"
+
+    law: str
+    method: str
+    """`parametric` (all runs at once) or `isoflop` (a parabola per budget, then power laws)."""
+    coefficients: Mapping[str, Estimate]
+    """In natural units, ordered as the law's `coefficients`."""
+    resamples: Array
+    """Coefficients of every bootstrap resample, shape (n_resamples, n_coefficients), natural units."""
+    level: float
+    """Of every interval, such as 0.9."""
+    count: str
+    """What N counts; see `Runs.count`."""
+    objective: float
+    r_squared: float
+    """Of the log loss."""
+    residual_sd: float
+    """Standard deviation of the residuals of the log loss, corrected for the coefficients fitted."""
+    noise_sd: float | None
+    """Standard deviation of the log loss between seeds of one setting; None where no setting was repeated."""
+    n_runs: int
+    ranges: Mapping[str, tuple[float, float]]
+    """Lowest and highest N, D, C of the fitted runs."""
+    residuals: Array
+    """log L − log L̂ of every fitted run, in the order of the runs."""
+    parabolas: tuple[Parabola, ...] = ()
+    certificate: Certificate | None = None
+    findings: tuple[Finding, ...] = ()
+    provenance: Provenance = field(default_factory=Provenance)
+
+    @property
+    def theta(self) -> Array:
+        """Coefficients as a vector, shape (n_coefficients,)."""
+        return np.array([estimate.value for estimate in self.coefficients.values()])
+
+    def loss(self, **x: Array) -> Array:
+        """Predicted loss at the optimum for the law's variables, any one shape."""
+        return get_law(self.law).loss(self.theta, **x)
+
+    def samples(self, **x: Array) -> Array:
+        """Predicted loss of every resample, shape (n_resamples, n) for variables of shape (n,)."""
+        return get_law(self.law).loss(self.resamples.T[:, :, None], **x)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready values; `from_dict` reads them back."""
+        return to_plain(self, self.schema)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Fit:
+        """Read what `to_dict` wrote."""
+        return from_plain(cls, data, cls.schema)

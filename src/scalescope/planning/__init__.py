@@ -1,0 +1,1 @@
+"""Forecasts, allocation, diagnosis."""
