@@ -11,19 +11,6 @@ from importlib import metadata
 Option = str | int | float | bool | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Provenance:
-    """What went in: the source and its hash, the options, the seed, the version, the machine."""
-
-    source: str = ""
-    digest: str = ""
-    """SHA-256 of the input, hexadecimal."""
-    options: Mapping[str, Option] = field(default_factory=dict)
-    seed: int | None = None
-    version: str = field(default_factory=lambda: installed_version())
-    machine: str = field(default_factory=lambda: machine_name())
-
-
 def installed_version() -> str:
     """Return the version of scalescope that is installed."""
     return metadata.version("scalescope")
@@ -41,3 +28,16 @@ def digest_of(*parts: bytes) -> str:
         digest.update(len(part).to_bytes(8, "little"))
         digest.update(part)
     return digest.hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
+    """What went in: the source and its hash, the options, the seed, the version, the machine."""
+
+    source: str = ""
+    digest: str = ""
+    """SHA-256 of the input, hexadecimal."""
+    options: Mapping[str, Option] = field(default_factory=dict)
+    seed: int | None = None
+    version: str = field(default_factory=installed_version)
+    machine: str = field(default_factory=machine_name)
