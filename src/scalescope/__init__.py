@@ -1,1 +1,78 @@
-"""scalescope: how transformers scale, before you pay for it."""
+"""Tells how transformers scale before you pay for it: each number with an error bar.
+
+The public verbs, in the order of the work: `load_runs` or `study`, `fit`, `forecast`, `plan`, `diagnose`,
+`next_run`, `report`, `plot`, and `demo` for all of it on a bundled table. They are imported when they are
+first used, so that `import scalescope` costs nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from scalescope.errors import FitError, InputError, ScalescopeError, WorkError
+    from scalescope.fitting import fit
+    from scalescope.planning import diagnose, forecast, next_run, plan
+    from scalescope.points import Runs
+    from scalescope.points import read_runs as load_runs
+    from scalescope.points import write_runs as save_runs
+    from scalescope.reports import plot, report
+    from scalescope.workflow import demo, study
+
+    __version__: str
+
+__all__ = [
+    "FitError",
+    "InputError",
+    "Runs",
+    "ScalescopeError",
+    "WorkError",
+    "__version__",
+    "demo",
+    "diagnose",
+    "fit",
+    "forecast",
+    "load_runs",
+    "next_run",
+    "plan",
+    "plot",
+    "report",
+    "save_runs",
+    "study",
+]
+
+_HOMES = {
+    "FitError": "errors:FitError",
+    "InputError": "errors:InputError",
+    "Runs": "points:Runs",
+    "ScalescopeError": "errors:ScalescopeError",
+    "WorkError": "errors:WorkError",
+    "demo": "workflow:demo",
+    "diagnose": "planning:diagnose",
+    "fit": "fitting:fit",
+    "forecast": "planning:forecast",
+    "load_runs": "points:read_runs",
+    "next_run": "planning:next_run",
+    "plan": "planning:plan",
+    "plot": "reports:plot",
+    "report": "reports:report",
+    "save_runs": "points:write_runs",
+    "study": "workflow:study",
+}
+
+
+def __getattr__(name: str) -> Any:
+    from importlib import import_module, metadata
+
+    if name == "__version__":
+        return metadata.version("scalescope")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'scalescope' has no attribute {name!r}")
+    room, _, attribute = _HOMES[name].partition(":")
+    value = getattr(import_module(f"scalescope.{room}"), attribute)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

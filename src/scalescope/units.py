@@ -1,7 +1,8 @@
 """The only place where text becomes numbers and numbers become text.
 
-Numbers are read as `70B`, `1.4T`, `3e21`, `250k`; `E` is always the exponent sign, never exa. Everything is
-stored in base units: parameters, tokens, FLOP, bytes, seconds, nats.
+Numbers are read as `70B`, `1.4T`, `3e21`, `250k`; `E` is always the exponent sign, never exa, and a comma
+only ever separates thousands. Everything is stored in base units: parameters, tokens, FLOP, bytes, seconds,
+nats.
 """
 
 from __future__ import annotations
@@ -13,9 +14,13 @@ from dataclasses import dataclass
 from scalescope.errors import InputError
 
 _SUFFIXES = {"": 1.0, "k": 1e3, "K": 1e3, "M": 1e6, "B": 1e9, "G": 1e9, "T": 1e12, "P": 1e15}
-_NUMBER = re.compile(r"\s*([0-9][0-9_,]*\.?[0-9]*(?:[eE][+-]?[0-9]+)?|\.[0-9]+)\s*([A-Za-z]*)\s*")
+_DIGITS = r"(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+(?:_[0-9]+)*)"
+_AMOUNT = rf"({_DIGITS}(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?|\.[0-9]+(?:[eE][+-]?[0-9]+)?)"
+_NUMBER = re.compile(rf"\s*{_AMOUNT}\s*([A-Za-z]*)\s*", re.ASCII)
+_PIECE = re.compile(rf"\s*{_AMOUNT}\s*([A-Za-z]+)\s*", re.ASCII)
 _SECONDS = {"s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
-_BYTES = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+_BYTES = {"TiB": 2**40, "GiB": 2**30, "MiB": 2**20, "KiB": 2**10}
+_LEAST_BUDGET = 1e9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,54 +32,86 @@ class Budget:
 
 
 def parse_count(text: str, *, what: str = "number") -> float:
-    """Read a positive amount such as `70B`, `1.4T`, `3e21` or `1_000_000`.
+    """Read a positive amount such as `70B`, `1.4T`, `3e21`, `1_000_000` or `1,000,000`.
 
     Raises
     ------
     InputError
         If it is not a number, has an unknown suffix, or is not above zero.
     """
-    match = _NUMBER.fullmatch(text)
-    if match is None or match[2] not in _SUFFIXES:
-        raise InputError(f"{text!r} is not a {what}", hint="Write it as 70B, 1.4T, 250k or 3e21.")
-    value = float(re.sub("[_,]", "", match[1])) * _SUFFIXES[match[2]]
+    value = parse_number(text, what=what)
     if not 0 < value < math.inf:
         raise InputError(f"{what} must be above zero and finite, got {text!r}")
     return value
 
 
-def parse_seconds(text: str) -> float:
-    """Read a duration such as `90s`, `10m`, `1.5h` or `2d`.
+def parse_number(text: str, *, what: str = "number") -> float:
+    """Read any number, of any sign, with the suffixes of `parse_count`; too large a one is infinite.
 
     Raises
     ------
     InputError
-        If it is not a positive duration with a unit.
+        If it is not a number or has an unknown suffix.
     """
-    match = _NUMBER.fullmatch(text)
-    if match is None or match[2] not in _SECONDS or float(match[1]) <= 0:
+    bare = text.strip()
+    sign = -1.0 if bare.startswith("-") else 1.0
+    match = _NUMBER.fullmatch(bare[1:] if bare[:1] in ("-", "+") else bare)
+    if match is None or match[2] not in _SUFFIXES:
+        raise InputError(f"{text!r} is not a {what}", hint="Write it as 70B, 1.4T, 250k or 3e21.")
+    return sign * _amount(match[1], _SUFFIXES[match[2]])
+
+
+def parse_flop(text: str) -> float:
+    """Read an amount of compute such as `3e21`, `3e21 FLOP` or `500P`.
+
+    Raises
+    ------
+    InputError
+        If it is not a positive number, or is a rate.
+    """
+    if re.search(r"flops|flop\s*/\s*s", text, re.IGNORECASE):
+        raise InputError(
+            f"{text!r} may be a rate; an amount is meant", hint="Write it as 3e21 or '3e21 FLOP'."
+        )
+    return parse_count(re.sub(r"\s*FLOP\s*$", "", text, flags=re.IGNORECASE), what="compute")
+
+
+def parse_seconds(text: str) -> float:
+    """Read a duration such as `90s`, `10m`, `1.5h`, `2d` or `1h 30m`; `m` is minutes.
+
+    Raises
+    ------
+    InputError
+        If it is not a positive duration with units.
+    """
+    pieces = list(_PIECE.finditer(text))
+    whole = "".join(piece[0] for piece in pieces) == text
+    total = sum(_amount(piece[1], _SECONDS.get(piece[2], math.nan)) for piece in pieces)
+    if not whole or not 0 < total < math.inf:
         raise InputError(f"{text!r} is not a duration", hint="Write it as 90s, 10m, 1.5h or 2d.")
-    return float(match[1]) * _SECONDS[match[2]]
+    return total
 
 
 def parse_budget(text: str) -> Budget:
     """Read a budget: a duration such as `10m`, or FLOP such as `3e15`.
 
-    A bare number is FLOP and must be at least 1e6, so that a forgotten unit is not taken for compute.
+    A bare number is FLOP and must be at least 1e9, which no computer takes a second for: a forgotten unit
+    (`10`) or minutes in capitals (`10M`) are not taken for compute.
 
     Raises
     ------
     InputError
         If it is neither.
     """
-    match = _NUMBER.fullmatch(text)
-    if match is not None and match[2] in _SECONDS:
-        return Budget(seconds=parse_seconds(text))
     hint = "Write a duration such as 10m, or FLOP such as 3e15."
-    if match is None or match[2] not in _SUFFIXES:
-        raise InputError(f"{text!r} is not a budget", hint=hint)
-    flop = parse_count(text, what="budget")
-    if flop < 1e6:
+    pieces = list(_PIECE.finditer(text))
+    if pieces and all(piece[2] in _SECONDS for piece in pieces):
+        return Budget(seconds=parse_seconds(text))
+    try:
+        flop = parse_flop(text)
+    except InputError as error:
+        raise InputError(f"{text!r} is not a budget", hint=hint) from error
+    if flop < _LEAST_BUDGET:
         raise InputError(f"a budget of {text!r} is neither a duration nor a compute", hint=hint)
     return Budget(flop=flop)
 
@@ -85,24 +122,31 @@ def format_significant(value: float, digits: int = 3) -> str:
         return str(value)
     if value == 0:
         return "0"
-    magnitude = math.floor(math.log10(abs(value)))
-    if -4 <= magnitude < 6:
-        rounded = round(value, digits - 1 - magnitude)
-        return f"{rounded:,.{max(digits - 1 - magnitude, 0)}f}"
-    return f"{value:.{digits - 1}e}".replace("e+", "e").replace("e-0", "e-").replace("e0", "e")
+    if -4 <= _magnitude(value, digits) < 6:
+        return _decimal(value, digits)
+    mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
+    return f"{mantissa}e{int(exponent)}"
 
 
 def format_count(value: float, digits: int = 3) -> str:
     """Write a number of parameters or tokens: `70B`, `1.4T`, `25.3k`."""
-    for limit, suffix in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")):
-        # 999,999 would round to 1000k: let it be 1M.
-        if abs(value) >= limit * (1 - 0.5 * 10**-digits):
-            return f"{value / limit:.{digits}g}{suffix}" if abs(value) < 1e15 else f"{value:.{digits - 1}e}"
-    return f"{value:.{digits}g}"
+    if not math.isfinite(value) or value == 0:
+        return f"{value:g}"
+    magnitude = _magnitude(value, digits)
+    if not -4 <= magnitude < 15:
+        mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
+        return f"{mantissa}e{int(exponent)}"
+    # The magnitude is taken after rounding, so that 999,999 becomes 1M and not 1000k.
+    for power, suffix in ((12, "T"), (9, "B"), (6, "M"), (3, "k")):
+        if magnitude >= power:
+            return _trimmed(value / 10**power, digits) + suffix
+    return _trimmed(value, digits)
 
 
 def format_flop(value: float) -> str:
     """Write an amount of compute: `5.76e23 FLOP`."""
+    if not math.isfinite(value) or value == 0:
+        return f"{value:g} FLOP"
     mantissa, exponent = f"{value:.2e}".split("e")
     return f"{float(mantissa):g}e{int(exponent)} FLOP"
 
@@ -123,19 +167,45 @@ def format_percent(value: float) -> str:
 
 
 def format_seconds(value: float) -> str:
-    """Write a duration: `42 s`, `9 min 30 s`, `2 h 05 min`."""
-    if value < 60:
-        return f"{value:.0f} s" if value >= 10 else f"{value:.1f} s"
+    """Write a duration: `42 s`, `9 min 30 s`, `2 h 05 min`, `3 d 4 h`."""
+    if not math.isfinite(value):
+        return f"{value:g} s"
+    if value < 59.5:
+        return f"{value:.0f} s" if abs(value) >= 9.95 else f"{value:.1f} s"
     minutes, seconds = divmod(round(value), 60)
     if minutes < 60:
         return f"{minutes} min {seconds:02d} s" if seconds else f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min"
+    hours, minutes = divmod(round(value / 60), 60)
+    if hours < 48:
+        return f"{hours} h {minutes:02d} min"
+    days, hours = divmod(round(value / 3600), 24)
+    return f"{days} d {hours} h"
 
 
 def format_bytes(value: float) -> str:
     """Write an amount of memory or disk in binary units: `1.5 GiB`."""
-    for unit in ("GiB", "MiB", "KiB"):
-        if value >= _BYTES[unit]:
-            return f"{value / _BYTES[unit]:.3g} {unit}"
+    for unit, size in _BYTES.items():
+        if value >= size * 0.9995:
+            return f"{_trimmed(value / size, 3)} {unit}"
     return f"{value:.0f} B"
+
+
+def _amount(digits: str, factor: float) -> float:
+    return float(re.sub("[_,]", "", digits)) * factor
+
+
+def _magnitude(value: float, digits: int) -> int:
+    """Power of ten of a finite non-zero value once it is rounded to `digits`."""
+    return int(f"{value:.{digits - 1}e}".split("e")[1])
+
+
+def _decimal(value: float, digits: int) -> str:
+    """Round to significant digits and write without exponent: 1234.5 to 3 digits is `1,230`."""
+    decimals = digits - 1 - _magnitude(value, digits)
+    return f"{round(value, decimals):,.{max(decimals, 0)}f}"
+
+
+def _trimmed(value: float, digits: int) -> str:
+    """Write like `_decimal`, without the zeros that say nothing."""
+    text = _decimal(value, digits)
+    return text.rstrip("0").rstrip(".") if "." in text else text

@@ -1,1 +1,22 @@
 """Estimation: laws to runs, with intervals."""
+
+from scalescope.fitting.budgets import Group, budget_groups
+from scalescope.fitting.counting import exponent_by_count
+from scalescope.fitting.estimation import fit
+from scalescope.fitting.frontier import used_by
+from scalescope.fitting.holdout import Holdout
+from scalescope.fitting.result import Certificate, Fit, Parabola
+from scalescope.fitting.rolling import roll
+
+__all__ = [
+    "Certificate",
+    "Fit",
+    "Group",
+    "Holdout",
+    "Parabola",
+    "budget_groups",
+    "exponent_by_count",
+    "fit",
+    "roll",
+    "used_by",
+]

@@ -90,6 +90,44 @@ class Fit:
         """Predicted loss of every resample, shape (n_resamples, n) for variables of shape (n,)."""
         return get_law(self.law).loss(self.resamples.T[:, :, None], **x)
 
+    def predict(self, level: float | None = None, **x: float | Array) -> list[Estimate]:
+        """Predicted loss with the interval of the mean: what the coefficients leave open, without noise.
+
+        Parameters
+        ----------
+        level
+            Share of the resamples inside the interval; that of the fit where not given.
+        x
+            The law's variables by name (N, D, C), each a number or an array of one length.
+        """
+        arrays = np.broadcast_arrays(*(np.atleast_1d(np.asarray(value, dtype=float)) for value in x.values()))
+        point = dict(zip(x, arrays, strict=True))
+        values, samples = self.loss(**point), self.samples(**point)
+        share = self.level if level is None else level
+        return [Estimate.from_samples(float(v), samples[:, i], share) for i, v in enumerate(values)]
+
+    def summary(self) -> str:
+        """A few lines for a terminal."""
+        from scalescope.fitting.text import summarise
+
+        return summarise(self)
+
+    def frame(self) -> list[dict[str, Any]]:
+        """Tidy rows, one a coefficient, ready for any data-frame constructor."""
+        return [
+            {
+                "law": self.law,
+                "method": self.method,
+                "count": self.count,
+                "coefficient": name,
+                "value": estimate.value,
+                "low": estimate.low,
+                "high": estimate.high,
+                "level": self.level,
+            }
+            for name, estimate in self.coefficients.items()
+        ]
+
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready values; `from_dict` reads them back."""
         return to_plain(self, self.schema)

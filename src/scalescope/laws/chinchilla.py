@@ -55,6 +55,18 @@ class Chinchilla:
             verified=True,
             ranges={"N": (44e6, 16e9), "D": (5e8, 5e11), "C": (1e18, 1e22)},
         ),
+        "muennighoff2023": Published(
+            coefficients={
+                "E": float(np.exp(0.6254804)),
+                "A": float(np.exp(6.255414)),
+                "B": float(np.exp(7.3049974)),
+                "alpha": 0.3526596,
+                "beta": 0.3526596,
+            },
+            source="https://arxiv.org/abs/2305.16264, appendix A (unrounded, from its code), on C4",
+            verified=True,
+            note="Printed as E 1.87, A 521, B 1488, alpha = beta = 0.353; fitted with equal exponents.",
+        ),
     }
 
     def loss(self, theta: Array, **x: Array) -> Array:

@@ -8,6 +8,8 @@ from typing import Any, ClassVar
 
 from scalescope.points import Estimate, Finding, Provenance, from_plain, to_plain
 
+Row = dict[str, Any]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forecast:
@@ -22,7 +24,7 @@ class Forecast:
     tokens: float
     compute: float
     loss: Estimate
-    """Nats per token; the interval covers coefficients, seed noise and the form's error seen on past hold-outs."""
+    """Nats per token; the interval covers coefficients, seed noise and the form's own error."""
     level: float
     reach: Mapping[str, float]
     """For N, D and C: how many times beyond the fitted range this lies; 1 inside it."""
@@ -35,6 +37,18 @@ class Forecast:
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready values; `from_dict` reads them back."""
         return to_plain(self, self.schema)
+
+    def summary(self) -> str:
+        """The loss with its interval, how far out it is, and its doubts, for a terminal."""
+        from scalescope.planning.summaries import forecast_text
+
+        return forecast_text(self)
+
+    def frame(self) -> list[Row]:
+        """One tidy row."""
+        from scalescope.planning.frames import forecast_rows
+
+        return forecast_rows(self)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Forecast:
@@ -110,6 +124,18 @@ class Plan:
         """JSON-ready values; `from_dict` reads them back."""
         return to_plain(self, self.schema)
 
+    def summary(self) -> str:
+        """The allocations as a table, what being wrong costs, and the doubts, for a terminal."""
+        from scalescope.planning.summaries import plan_text
+
+        return plan_text(self)
+
+    def frame(self) -> list[Row]:
+        """Tidy rows, one a budget and method, a column each for value, low and high."""
+        from scalescope.planning.frames import plan_rows
+
+        return plan_rows(self)
+
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Plan:
         """Read what `to_dict` wrote."""
@@ -143,6 +169,18 @@ class Diagnosis:
         """JSON-ready values; `from_dict` reads them back."""
         return to_plain(self, self.schema)
 
+    def summary(self) -> str:
+        """The verdict and the numbers behind it, for a terminal."""
+        from scalescope.planning.summaries import diagnosis_text
+
+        return diagnosis_text(self)
+
+    def frame(self) -> list[Row]:
+        """One tidy row."""
+        from scalescope.planning.frames import diagnosis_rows
+
+        return diagnosis_rows(self)
+
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Diagnosis:
         """Read what `to_dict` wrote."""
@@ -151,7 +189,9 @@ class Diagnosis:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NextRun:
-    """A cheap run and how much it would narrow the decision."""
+    """A cheap run and how much it would narrow the decision.  Built by `next_run`."""
+
+    schema: ClassVar[str] = "scalescope.next-run/1"
 
     params: float
     tokens: float
@@ -161,3 +201,29 @@ class NextRun:
     interval_after: float
     """The same width expected once this run is added."""
     gain_per_flop: float
+
+    @property
+    def narrowing(self) -> float:
+        """Share of the interval that this run would take off."""
+        return 1 - self.interval_after / self.interval_now if self.interval_now > 0 else 0.0
+
+    def summary(self) -> str:
+        """One line for a terminal."""
+        from scalescope.planning.summaries import next_run_text
+
+        return next_run_text(self)
+
+    def frame(self) -> list[Row]:
+        """One tidy row."""
+        from scalescope.planning.frames import next_run_rows
+
+        return next_run_rows(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready values; `from_dict` reads them back."""
+        return to_plain(self, self.schema)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> NextRun:
+        """Read what `to_dict` wrote."""
+        return from_plain(cls, data, cls.schema)

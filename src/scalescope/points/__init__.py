@@ -3,8 +3,10 @@
 from scalescope.points.estimates import Array, Estimate
 from scalescope.points.findings import Finding
 from scalescope.points.provenance import Provenance, digest_of
+from scalescope.points.readers import read_runs, runs_from_frame
 from scalescope.points.results import from_plain, read_json, to_plain, write_json
 from scalescope.points.runs import COLUMNS, Runs
+from scalescope.points.writers import replacing, write_runs
 
 __all__ = [
     "COLUMNS",
@@ -16,6 +18,10 @@ __all__ = [
     "digest_of",
     "from_plain",
     "read_json",
+    "read_runs",
+    "replacing",
+    "runs_from_frame",
     "to_plain",
     "write_json",
+    "write_runs",
 ]

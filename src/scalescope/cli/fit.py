@@ -1,0 +1,55 @@
+"""`scalescope fit`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import scalescope
+from scalescope.cli.inputs import read_table
+from scalescope.cli.options import AsJson, FitOptions, Strict
+from scalescope.cli.output import answer
+
+
+def fit(
+    runs: str,
+    /,
+    *,
+    options: FitOptions | None = None,
+    output: Path | None = None,
+    as_json: AsJson = False,
+    strict: Strict = False,
+) -> int:
+    """Fit a scaling law to a table of training runs.
+
+    The table needs the loss and any two of size, tokens and compute; numbers may be written 70B or 3e21.
+
+    Parameters
+    ----------
+    runs
+        CSV, TSV, JSON, JSONL or Parquet file, the folder of a study, or `-` for standard input.
+    output
+        File that the whole fit is written to, as JSON, for `forecast` and `plan`.
+    as_json
+        Print the whole fit as JSON.
+    strict
+        Exit with 1 if there is any finding.
+    """
+    from scalescope.points import replacing, write_json
+
+    options = options or FitOptions()
+    table = read_table(runs, options)
+    law = options.law or "chinchilla"
+    result = scalescope.fit(table, law, resamples=options.resamples, level=options.level, seed=options.seed)
+    if output is not None:
+        with replacing(output) as part:
+            write_json(part, result.to_dict())
+    return answer(
+        replace(result, findings=()).summary(),
+        result.to_dict(),
+        as_json=as_json,
+        findings=(*table.findings, *result.findings),
+        strict=strict,
+        next_step=f"scalescope plan {output or runs}"
+        + ("" if output or law == "chinchilla" else f" --law {law}"),
+    )

@@ -1,0 +1,45 @@
+"""The first screen: what there is to do, without importing anything that does it."""
+
+from __future__ import annotations
+
+GROUPS: dict[str, dict[str, str]] = {
+    "From a corpus": {
+        "study": "Train a ladder of small models on a corpus, then fit, forecast, plan and report.",
+    },
+    "From a table of runs": {
+        "fit": "Fit a scaling law to a table of training runs.",
+        "forecast": "Forecast the loss of a run that was not made.",
+        "plan": "Choose size and tokens for compute budgets.",
+        "report": "Write one page with the answer, the figures and the tables.",
+    },
+    "Without data": {
+        "demo": "Run fit, forecast, plan and report on a bundled table.",
+        "diagnose": "Tell whether a model is under- or over-trained for its compute.",
+        "laws": "List the scaling laws, or show one with its published values.",
+        "doctor": "Show what this machine has, how fast it is, and what can be installed.",
+    },
+}
+"""Verb to sentence, grouped; the sentence is the first line of the command's own help."""
+
+VERBS: tuple[str, ...] = tuple(verb for group in GROUPS.values() for verb in group)
+
+
+def overview() -> str:
+    """Return the text of `scalescope --help`."""
+    width = max(map(len, VERBS))
+    lines = [
+        "Tells how transformers scale before you pay for it, each number with an error bar.",
+        "",
+        "usage: scalescope VERB [THING] [--option value ...]",
+    ]
+    for title, verbs in GROUPS.items():
+        lines += ["", title]
+        lines += [f"  {verb:<{width}}  {sentence}" for verb, sentence in verbs.items()]
+    lines += [
+        "",
+        "scalescope VERB --help explains one; scalescope --version names the release.",
+        "Results go to standard output, findings and progress to standard error; --json prints it all.",
+        "",
+        "next: scalescope demo",
+    ]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,176 @@
+"""The marks that all figures share, so that measured, fitted and extrapolated look the same in each of them.
+
+Measured runs are dots, held-out runs hollow diamonds, the fitted range a solid line in a band, what lies beyond a
+dashed line in a lighter band, what a plan says a hollow square.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import altair as alt
+import numpy as np
+
+from scalescope.points import Array, Runs
+from scalescope.reports.figures import theme
+from scalescope.reports.figures.base import BEYOND, FITTED, HELD, MEASURED, Key, Row, short
+from scalescope.units import format_count, format_flop, format_loss
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+PLANNED = "plan"
+MOST_GROUPS = 8
+_GAP = 0.14
+"""Budgets closer than this in log compute are one."""
+
+
+def data(rows: list[Row]) -> alt.Data:
+    """Rows inside the specification, so that a figure never asks for a file."""
+    return alt.Data(values=rows)
+
+
+def budgets(runs: Runs) -> Array | None:
+    """Return the budget of every run: the column, or clusters of equal compute; None where there are none."""
+    if "budget" in runs and not np.isnan(runs["budget"]).any():
+        column = runs["budget"]
+    else:
+        order = np.argsort(runs.compute)
+        jumps = np.diff(np.log(runs.compute[order])) > _GAP
+        group = np.empty(len(runs), dtype=np.int64)
+        group[order] = np.concatenate([[0], np.cumsum(jumps)])
+        centres = [np.exp(np.mean(np.log(runs.compute[group == index]))) for index in range(group.max() + 1)]
+        column = np.array(centres)[group]
+    few = len(np.unique(column)) <= MOST_GROUPS and len(np.unique(column)) < len(runs)
+    return column if few else None
+
+
+def group_colours(runs: Runs) -> dict[str, theme.Colour]:
+    """Label and colour of every budget of the fitted runs, cheapest first; one group if there are no budgets."""
+    column = budgets(runs)
+    if column is None:
+        return {"runs": theme.ordered(1)[0]}
+    levels = sorted(set(column[~runs.held_out].tolist()))
+    return dict(zip([format_flop(level) for level in levels], theme.ordered(len(levels)), strict=True))
+
+
+def group_labels(runs: Runs) -> list[str]:
+    """Label of every run's budget, in the order of the runs."""
+    column = budgets(runs)
+    return ["runs"] * len(runs) if column is None else [format_flop(level) for level in column]
+
+
+def about(runs: Runs, index: int) -> str:
+    """Text shown beside the pointer."""
+    name = f"{runs.names[index]}\n" if runs.names else ""
+    held = "\nheld out of every fit" if runs.held_out[index] else ""
+    return (
+        f"{name}N {format_count(float(runs.size[index]))}, D {format_count(float(runs.tokens[index]))}\n"
+        f"C {format_flop(float(runs.compute[index]))}\n"
+        f"L {format_loss(float(runs.loss[index]))} nats/token{held}"
+    )
+
+
+def run_rows(runs: Runs, x: Array, y: Array, keep: npt.NDArray[np.bool_] | None = None) -> list[Row]:
+    """One row a run: where it lies, its budget, whether it was held out."""
+    labels = group_labels(runs)
+    chosen = range(len(runs)) if keep is None else np.flatnonzero(keep).tolist()
+    return [
+        {
+            "x": short(float(x[i])),
+            "y": short(float(y[i])),
+            "budget": labels[i],
+            "kind": HELD if runs.held_out[i] else MEASURED,
+            "about": about(runs, i),
+        }
+        for i in chosen
+    ]
+
+
+def _shape() -> alt.Shape:
+    scale = alt.Scale(domain=[MEASURED, HELD, PLANNED], range=["circle", "diamond", "square"])
+    return alt.Shape("kind:N", scale=scale, title=None)
+
+
+def measured(rows: list[Row], x: alt.X, y: alt.Y, colours: dict[str, theme.Colour]) -> list[alt.Chart]:
+    """Dots of the fitted runs coloured by budget, and hollow diamonds of the held-out ones."""
+    scale = alt.Scale(domain=list(colours), range=[colour.light for colour in colours.values()])
+    legend = alt.Legend(title="Budget") if len(colours) > 1 else None
+    fitted = [row for row in rows if row["kind"] == MEASURED]
+    held = [row for row in rows if row["kind"] == HELD]
+    dots = (
+        alt.Chart(data(fitted))
+        .mark_point(filled=True, size=42, opacity=0.9, clip=True)
+        .encode(
+            x=x, y=y, color=alt.Color("budget:N", scale=scale, legend=legend), shape=_shape(), tooltip="about:N"
+        )
+    )
+    return [dots, *([diamonds(held, x, y)] if held else [])]
+
+
+def diamonds(rows: list[Row], x: alt.X, y: alt.Y) -> alt.Chart:
+    """Hollow diamonds: runs that no fit has seen."""
+    mark = {"size": 110, "strokeWidth": 2.2, "color": theme.HELD_OUT.light}
+    return (
+        alt.Chart(data(rows))
+        .mark_point(filled=False, clip=True, **mark)
+        .encode(x=x, y=y, shape=_shape(), tooltip="about:N")
+    )
+
+
+def planned(rows: list[Row], x: alt.X, y: alt.Y) -> list[alt.Chart]:
+    """Hollow squares with the interval of what a plan says."""
+    base = alt.Chart(data([row | {"kind": PLANNED} for row in rows]))
+    bars = base.mark_rule(strokeWidth=1.6, color=theme.PLAN.light, clip=True).encode(
+        x=x, y=alt.Y("low:Q", title=None), y2="high:Q"
+    )
+    mark = {"size": 80, "strokeWidth": 2, "color": theme.PLAN.light}
+    squares = base.mark_point(filled=False, clip=True, **mark).encode(x=x, y=y, shape=_shape(), tooltip="about:N")
+    return [bars, squares]
+
+
+def curve(rows: list[Row], x: alt.X, y: alt.Y, colour: theme.Colour = theme.INK) -> list[alt.Chart]:
+    """Solid line in a band inside the fitted range, dashed line in a lighter band beyond it."""
+    parts = [FITTED, BEYOND]
+    dash = alt.StrokeDash("part:N", scale=alt.Scale(domain=parts, range=[[1, 0], [5, 4]]), title=None)
+    shade = alt.Opacity("part:N", scale=alt.Scale(domain=parts, range=[0.2, 0.09]), title=None)
+    base = alt.Chart(data(rows))
+    bands = [row for row in rows if "low" in row]
+    area = (
+        alt.Chart(data(bands))
+        .mark_area(color=colour.light, clip=True)
+        .encode(x=x, y=alt.Y("low:Q", title=None), y2="high:Q", opacity=shade, detail="piece:N")
+    )
+    line = base.mark_line(color=colour.light, strokeWidth=1.8, clip=True).encode(
+        x=x, y=y, strokeDash=dash, detail="piece:N"
+    )
+    return [*([area] if bands else []), line]
+
+
+def layered(layers: list[alt.Chart], height: int = 300) -> alt.LayerChart:
+    """One panel, as wide as the space it is given."""
+    return alt.layer(*layers).properties(width="container", height=height)
+
+
+def law_keys(*, beyond: bool = True, colour: theme.Colour = theme.INK) -> list[Key]:
+    """Legend of a law's curve."""
+    keys = [Key(kind="fitted", label="law in the fitted range, with its interval", colour=colour)]
+    if beyond:
+        keys.append(Key(kind="extrapolation", label="extrapolation, with its interval", colour=colour))
+    return keys
+
+
+def run_keys(runs: Runs, colours: dict[str, theme.Colour]) -> list[Key]:
+    """Legend of the measured runs."""
+    keys = [
+        Key(kind="point", label="measured" if label == "runs" else f"measured, {label}", colour=colour)
+        for label, colour in colours.items()
+    ]
+    if runs.held_out.any():
+        keys.append(Key(kind="held-out", label="measured, held out of the fit", colour=theme.HELD_OUT))
+    return keys
+
+
+def plan_key() -> Key:
+    """Legend of a plan's squares."""
+    return Key(kind="plan", label="plan, with its interval", colour=theme.PLAN)

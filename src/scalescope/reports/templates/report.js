@@ -1,0 +1,51 @@
+"use strict";
+(function () {
+  const root = document.documentElement;
+  root.classList.replace("no-js", "js");
+  // Tables stand open for readers without scripts; with figures they fold away.
+  document.querySelectorAll("details.twin").forEach((twin) => twin.removeAttribute("open"));
+  addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((each) => (each.open = true)));
+
+  const tip = document.getElementById("tip");
+  function showTip(handler, event, item, value) {
+    if (value === null || value === undefined || value === "") {
+      tip.hidden = true;
+      return;
+    }
+    tip.textContent = String(value);
+    tip.hidden = false;
+    const box = tip.getBoundingClientRect();
+    const left = Math.min(event.clientX + 14, innerWidth - box.width - 8);
+    const above = event.clientY - box.height - 12;
+    tip.style.left = Math.max(8, left) + "px";
+    tip.style.top = (above > 8 ? above : event.clientY + 16) + "px";
+  }
+
+  // Nothing is ever fetched: the data are inside the specifications.
+  const refuse = () => Promise.reject(new Error("reports ask for no files"));
+  const loader = { options: {}, load: refuse, http: refuse, file: refuse, sanitize: refuse };
+  const config = JSON.parse(document.getElementById("figure-config").textContent);
+
+  async function draw(place) {
+    const source = document.getElementById(place.dataset.spec);
+    const spec = vegaLite.compile(JSON.parse(source.textContent), { config }).spec;
+    const view = new vega.View(vega.parse(spec, null, { ast: true }), {
+      expr: vegaInterpreter,
+      renderer: "svg",
+      loader,
+      container: place,
+      hover: false,
+      logLevel: vega.Warn,
+      tooltip: showTip,
+    });
+    await view.runAsync();
+    place.classList.add("drawn");
+  }
+
+  document.querySelectorAll("[data-spec]").forEach((place) => {
+    draw(place).catch((error) => {
+      place.classList.add("failed");
+      place.textContent = "This figure could not be drawn; its table is below. (" + error.message + ")";
+    });
+  });
+})();

@@ -1,0 +1,110 @@
+"""The optimisers of a rung: Muon for the stacked matrices, AdamW for everything else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from scalescope.training.model import Transformer
+from scalescope.training.recipe import Recipe
+
+NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
+"""Quintic coefficients of Jordan et al. 2024, https://kellerjordan.github.io/posts/muon/."""
+
+
+class StackedMuon(torch.optim.Optimizer):
+    """Muon over stacks of matrices: one batched Newton–Schulz iteration per shape.
+
+    The update is that of `torch.optim.Muon`, which takes one matrix at a time: on one core that costs
+    as much as the rest of a step of a 25k-parameter model (`benchmarks/speed.py` measures it). Parameters
+    are (n, rows, columns); `splits` cuts the rows of a fused matrix into those that are orthogonalised
+    on their own.
+    """
+
+    def __init__(
+        self, groups: Iterable[dict[str, Any]], *, momentum: float = 0.95, weight_decay: float = 0.0
+    ) -> None:
+        super().__init__(groups, {"lr": 0.02, "momentum": momentum, "weight_decay": weight_decay})
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
+        """Update every stack by its orthogonalised Nesterov momentum."""
+        pending: dict[tuple[int, int], list[tuple[Tensor, Tensor, float]]] = {}
+        for group in self.param_groups:
+            for param in group["params"]:
+                if param.grad is None:
+                    continue
+                state = self.state[param]
+                if not state:
+                    state["momentum"] = torch.zeros_like(param)
+                state["momentum"].lerp_(param.grad, 1 - group["momentum"])
+                update = param.grad.lerp(state["momentum"], group["momentum"])
+                if group["weight_decay"]:
+                    param.mul_(1 - group["lr"] * group["weight_decay"])
+                splits = group["splits"]
+                for part, target in zip(update.split(splits, 1), param.split(splits, 1), strict=True):
+                    rows, columns = part.shape[1:]
+                    step = group["lr"] * max(1.0, rows / columns) ** 0.5
+                    wide = rows <= columns
+                    item = (part, target, step) if wide else (part.mT, target.mT, step)
+                    pending.setdefault(tuple(item[0].shape[1:]), []).append(item)
+        for items in pending.values():
+            directions = orthogonalise(torch.cat([part for part, _, _ in items]))
+            sizes = [len(part) for part, _, _ in items]
+            for direction, (_, target, step) in zip(directions.split(sizes), items, strict=True):
+                target.add_(direction, alpha=-step)
+
+
+def orthogonalise(matrices: Tensor, *, iterations: int = 5) -> Tensor:
+    """Push the singular values of each (rows <= columns) matrix of a stack towards 1."""
+    a, b, c = NEWTON_SCHULZ
+    x = matrices / matrices.norm(dim=(-2, -1), keepdim=True).clamp_min(1e-7)
+    for _ in range(iterations):
+        gram = x @ x.mT
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    return x
+
+
+def build_optimizers(model: Transformer, recipe: Recipe) -> list[torch.optim.Optimizer]:
+    """Give every parameter its optimiser and peak learning rate (kept as `peak` in each group)."""
+    shape, d = model.shape, model.shape.width
+    key_value = shape.n_kv_heads * shape.head_size
+    f = shape.feed_forward
+    stacks: list[tuple[Tensor, list[int]]] = [
+        (model.qkv, [d, key_value, key_value]),
+        (model.attention_out, [d]),
+        (model.gate_up, [f, f]),
+        (model.down, [d]),
+    ]
+    head = recipe.head_rate * 64 / d
+    adam: list[dict[str, Any]] = [
+        {"params": [model.embedding], "peak": recipe.rate * (head if shape.tied else recipe.embedding_rate)},
+        {"params": [model.norms], "peak": recipe.rate * recipe.norm_rate},
+    ]
+    if not shape.tied:
+        adam.append({"params": [model.head], "peak": recipe.rate * head})
+    optimizers: list[torch.optim.Optimizer] = []
+    if recipe.optimizer == "muon":
+        groups = [
+            {"params": [param], "splits": splits, "peak": recipe.rate * recipe.matrix_rate}
+            for param, splits in stacks
+        ]
+        optimizers.append(
+            StackedMuon(groups, momentum=recipe.momentum, weight_decay=recipe.weight_decay)
+        )
+    else:
+        peak = recipe.rate * recipe.matrix_rate_adamw * 64 / d
+        adam.append({"params": [param for param, _ in stacks], "peak": peak})
+    betas = (recipe.beta1, recipe.beta2)
+    optimizers.append(torch.optim.AdamW(adam, betas=betas, weight_decay=recipe.weight_decay, fused=True))
+    return optimizers
+
+
+def set_rate(optimizers: Iterable[torch.optim.Optimizer], share: float) -> None:
+    """Set every learning rate to a share of its peak."""
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            group["lr"] = group["peak"] * share

@@ -1,0 +1,271 @@
+"""One training run that serves many token counts: a constant trunk with a cooled-down branch per horizon."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+import numpy as np
+import torch
+
+from scalescope.cost import Shape
+from scalescope.errors import RunError
+from scalescope.training.allocator import keep_freed_memory
+from scalescope.training.corpus import Corpus
+from scalescope.training.model import Transformer
+from scalescope.training.optimizers import build_optimizers, set_rate
+from scalescope.training.recipe import Recipe, steps_to
+from scalescope.training.sampling import Sampler, evaluation_windows
+
+Emit = Callable[[dict[str, Any]], None]
+Precision = Literal["fp32", "bf16"]
+
+EVALUATION_BATCH = 32
+PROGRESS_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """What to train: one shape, one seed, several horizons on one trunk."""
+
+    name: str
+    shape: Shape
+    seed: int
+    horizons: tuple[int, ...]
+    """Tokens of each point, ascending."""
+    recipe: Recipe = field(default_factory=Recipe)
+    precision: Precision = "fp32"
+    threads: int = 1
+    evaluation_tokens: int = 131_072
+    seconds: float = math.inf
+    """Wall-clock limit; horizons that cannot be reached within it are left out and reported."""
+
+
+class Diverged(RunError):
+    """The loss became infinite, not a number, or worse than guessing."""
+
+
+def run(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
+    """Train a trial; the entry point of a `Task`.
+
+    Parameters
+    ----------
+    payload
+        `trial` and `corpus` as dictionaries, `train` and `held_out` as paths valid here.
+    emit
+        Receives `{"kind": "progress", ...}` about twice a second and `{"kind": "point", ...}` per horizon.
+
+    Returns
+    -------
+    dict
+        `curve` (tokens and smoothed training loss) and `cut` (horizons that time did not allow).
+
+    Raises
+    ------
+    Diverged
+        If training left the numbers.
+    """
+    keep_freed_memory()
+    trial = msgspec.convert(payload["trial"], Trial, strict=False)
+    corpus = Corpus.from_dict(payload["corpus"]).at(Path(payload["train"]), Path(payload["held_out"]))
+    torch.set_num_threads(trial.threads)
+    return _Training(trial, corpus, emit).run()
+
+
+class _Training:
+    """State of one trial: model, optimisers, position, clock."""
+
+    def __init__(self, trial: Trial, corpus: Corpus, emit: Emit) -> None:
+        torch.manual_seed(trial.seed)
+        self.trial, self.corpus, self.emit = trial, corpus, emit
+        self.model = Transformer(trial.shape)
+        self.optimizers = build_optimizers(self.model, trial.recipe)
+        self.sampler = Sampler(corpus.train(), trial.shape.context, trial.seed)
+        self.evaluation = torch.from_numpy(
+            evaluation_windows(corpus, trial.shape.context, trial.evaluation_tokens)
+        )
+        self.sequences = 0
+        self.trained_tokens = 0
+        self.started = time.perf_counter()
+        self.reported = self.started
+        self.curve: list[tuple[int, float]] = []
+        self.recent: list[float] = []
+
+    @property
+    def position(self) -> int:
+        return self.sequences * self.trial.shape.context
+
+    def run(self) -> dict[str, Any]:
+        warmup = self.trial.recipe.warmup_tokens(self.trial.shape, self.trial.horizons[0])
+        cut: list[int] = []
+        for index, horizon in enumerate(self.trial.horizons):
+            if not self._reachable(horizon):
+                cut = list(self.trial.horizons[index:])
+                break
+            branch = self.trial.recipe.branch_point(horizon, self.trial.shape.context)
+            before = self._elapsed()
+            done = self._steps(branch, lambda at: min(1.0, at / warmup)) and self._branch(
+                horizon, branch, warmup, before, last=index == len(self.trial.horizons) - 1
+            )
+            if not done:
+                cut = list(self.trial.horizons[index:])
+                break
+        tokens, loss = zip(*self.curve, strict=True) if self.curve else ((), ())
+        return {"curve": {"tokens": list(tokens), "loss": list(loss)}, "cut": cut}
+
+    def _branch(self, horizon: int, start: float, warmup: float, before: float, *, last: bool) -> bool:
+        """Cool down to a horizon, measure, and go back to the trunk."""
+        kept = None if last else self._snapshot()
+        length = max(horizon - start, 1.0)
+
+        def share(at: float) -> float:
+            return min(1.0, at / warmup) * (1 - math.sqrt(min(1.0, max(0.0, at - start) / length)))
+
+        if not self._steps(horizon, share, cooling=True):
+            return False
+        self._point(horizon)
+        if kept is not None:
+            self._restore(kept)
+        return True
+
+    def _steps(self, stop: float, share: Callable[[float], float], *, cooling: bool = False) -> bool:
+        """Train until token `stop`; False when the time ran out before."""
+        context = self.trial.shape.context
+        for size in steps_to(self.trial.recipe, context, self.position, stop):
+            middle = self.position + size * context / 2
+            set_rate(self.optimizers, share(middle))
+            loss = self._step(size)
+            self._check(loss)
+            if not cooling:
+                self._trace(loss)
+            now = time.perf_counter()
+            if now - self.reported > PROGRESS_SECONDS:
+                self.reported = now
+                self.emit({"kind": "progress", "tokens": self.trained_tokens, "loss": loss})
+            if self._elapsed() > self.trial.seconds:
+                return False
+        return True
+
+    def _step(self, size: int) -> float:
+        windows = torch.from_numpy(self.sampler.take(self.sequences, size))
+        for optimizer in self.optimizers:
+            optimizer.zero_grad(set_to_none=True)
+        with self._precision():
+            loss = self.model.loss(windows)
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.trial.recipe.clip)
+        for optimizer in self.optimizers:
+            optimizer.step()
+        self.sequences += size
+        self.trained_tokens += size * self.trial.shape.context
+        return float(loss.detach())
+
+    def _precision(self) -> AbstractContextManager[Any]:
+        if self.trial.precision == "bf16":
+            return torch.autocast("cpu", dtype=torch.bfloat16)
+        return nullcontext()
+
+    def _check(self, loss: float) -> None:
+        limit = 2 * math.log(self.trial.shape.vocabulary)
+        if not loss < limit:  # also catches nan
+            raise Diverged(
+                f"diverged: loss {loss:.3g} at token {self.position}, guessing gives {limit / 2:.3g}",
+                hint="Lower the learning rate.",
+            )
+
+    def _trace(self, loss: float) -> None:
+        """Keep the training loss at tokens a twentieth of an e-fold apart, averaged in between."""
+        self.recent.append(loss)
+        last = self.curve[-1][0] if self.curve else 0
+        if self.position > max(last * 1.05, last + 2 * self.trial.shape.context):
+            self.curve.append((self.position, float(np.mean(self.recent))))
+            self.recent.clear()
+
+    def _point(self, horizon: int) -> None:
+        loss, stderr = self._evaluate()
+        shape, tokens = self.trial.shape, self.position
+        seconds = self._elapsed()
+        self.emit(
+            {
+                "kind": "point",
+                "horizon": horizon,
+                "params": shape.params,
+                "params_nonembedding": shape.params_nonembedding,
+                "params_matmul": shape.params_matmul,
+                "tokens": tokens,
+                "compute": 6 * shape.params_matmul * tokens,
+                "compute_exact": shape.flop_per_token * tokens,
+                "loss": loss,
+                "loss_stderr": stderr,
+                "bits_per_byte": self.corpus.bits_per_byte(loss),
+                "seconds": seconds,
+                "tokens_per_second": self.trained_tokens / seconds,
+                "learning_rate": self.trial.recipe.rate * self.trial.recipe.matrix_rate,
+                "epochs": self.sampler.epoch(self.sequences),
+                "seed": self.trial.seed,
+            }
+        )
+
+    @torch.no_grad()
+    def _evaluate(self) -> tuple[float, float]:
+        """Loss over the fixed held-out windows and its standard error, nats per token."""
+        losses = []
+        for windows in self.evaluation.split(EVALUATION_BATCH):
+            with self._precision():
+                each = self.model.loss(windows, reduction="none")
+            losses.append(each.view(len(windows), -1).mean(1, dtype=torch.float64))
+        per_window = torch.cat(losses)
+        mean = float(per_window.mean())
+        if not math.isfinite(mean):
+            raise Diverged(f"diverged: held-out loss is {mean} at token {self.position}")
+        return mean, float(per_window.std()) / math.sqrt(len(per_window))
+
+    def _elapsed(self) -> float:
+        return time.perf_counter() - self.started
+
+    def _reachable(self, horizon: int) -> bool:
+        """Whether the speed so far lets a horizon end within the limit."""
+        if not self.trained_tokens or math.isinf(self.trial.seconds):
+            return True
+        rate = self.trained_tokens / self._elapsed()
+        missing = horizon - self.position + self.trial.evaluation_tokens / 3
+        return self._elapsed() + missing / rate <= self.trial.seconds
+
+    def _snapshot(self) -> tuple[int, list[torch.Tensor], list[dict[str, Any]]]:
+        weights = [param.detach().clone() for param in self.model.parameters()]
+        return self.sequences, weights, [_copy(optimizer.state_dict()) for optimizer in self.optimizers]
+
+    def _restore(self, kept: tuple[int, list[torch.Tensor], list[dict[str, Any]]]) -> None:
+        self.sequences, weights, states = kept
+        with torch.no_grad():
+            for param, weight in zip(self.model.parameters(), weights, strict=True):
+                param.copy_(weight)
+        for optimizer, state in zip(self.optimizers, states, strict=True):
+            optimizer.load_state_dict(state)
+
+
+def _copy(value: Any) -> Any:
+    """Copy nested optimiser state, tensors included."""
+    if isinstance(value, torch.Tensor):
+        return value.clone()
+    if isinstance(value, dict):
+        return {key: _copy(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(_copy(item) for item in value)
+    return value
+
+
+def cost_in_tokens(trial: Trial) -> Iterator[tuple[int, float]]:
+    """Yield each horizon and the tokens that reaching it adds: the trunk since the last, and its branch."""
+    context = trial.shape.context
+    trunk = 0.0
+    for horizon in trial.horizons:
+        branch = trial.recipe.branch_point(horizon, context)
+        yield horizon, max(branch - trunk, 0.0) + (horizon - branch) + trial.evaluation_tokens / 3
+        trunk = max(trunk, branch)
