@@ -99,9 +99,9 @@ def read(payload: JSON, emit: Emit) -> JSON:
 
 def work(payload: JSON, emit: Emit) -> JSON:
     """Sum the powers of x, telling each partial sum, taking `seconds` for all of them."""
-    total = 0
+    total, parent = 0, os.getppid()
     for step in range(payload["steps"]):
         total += payload["x"] ** step
-        emit({"step": step, "total": total, "pid": os.getpid()})
+        emit({"step": step, "total": total, "pid": os.getpid(), "parent": parent})
         time.sleep(payload["seconds"] / payload["steps"])
     return {"total": total}

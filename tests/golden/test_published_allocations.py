@@ -82,20 +82,28 @@ class TestHoffmannApproach3:
         slope = np.log(hoffmann_parametric_size(1e24) / hoffmann_parametric_size(1e20)) / np.log(1e4)
         assert round(slope, 2) == 0.46
 
-    def test_table_a3_does_not_follow_from_the_printed_coefficients(self):
-        # 67B is rounded as in table 3, and the compute printed for 175B has a misprint in its exponent. The
-        # other rows hold together, yet need 5 to 16% less compute than the closed form gives for the size.
+    def test_three_rows_of_table_a3_do_not_satisfy_six_n_d(self):
+        off = [
+            size
+            for size, compute, tokens in APPROACH_3
+            if abs(6 * size * tokens / compute - 1) > half_unit(compute, 3) + half_decimal(tokens)
+        ]
+        # 67B is rounded as in table 3; the compute of 175B has a misprint in its exponent.
+        assert off == [67e9, 175e9, 280e9]
+
+    def test_the_other_rows_do_not_follow_from_the_printed_coefficients(self):
         short = []
-        for size, compute, tokens in APPROACH_3:
-            if size in (67e9, 175e9):
+        for size, compute, _ in APPROACH_3:
+            if size in (67e9, 175e9, 280e9):
                 continue
-            assert abs(6 * size * tokens / compute - 1) <= half_unit(compute, 3) + half_decimal(tokens)
             low, high = compute * 0.5, compute * 2
             for _ in range(60):
                 middle = np.sqrt(low * high)
                 low, high = (middle, high) if hoffmann_parametric_size(middle) < size else (low, middle)
             short.append(1 - compute / low)
-        assert 0.05 < min(short) < max(short) < 0.16
+        # The table needs 5 to 16% less compute for a size than the closed form, more for larger ones.
+        assert short == sorted(short)
+        assert 0.05 < short[0] < short[-1] < 0.16
 
 
 class TestKaplan:

@@ -2,11 +2,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scalescope.errors import InputError
 from scalescope.planning import MODELS, Diagnosis, diagnose, get_model, published_sets
+
+# Other work on the machine must not fail a test.
+unhurried = settings(deadline=None, max_examples=40)
 
 
 def codes(result) -> list[str]:
@@ -28,6 +31,7 @@ def test_every_published_set_with_a_best_size_judges(law):
     assert diagnose("gpt-3", law=law).law == law
 
 
+@unhurried
 @given(st.floats(1e7, 1e12), st.floats(0.01, 1e4))
 def test_the_verdict_is_a_matter_of_the_size_beside_the_optimal(params, ratio):
     result = diagnose(params, params * ratio)
@@ -37,6 +41,7 @@ def test_the_verdict_is_a_matter_of_the_size_beside_the_optimal(params, ratio):
     assert result.optimal_tokens * result.optimal_params * 6 == pytest.approx(result.compute)
 
 
+@unhurried
 @given(st.floats(1e8, 1e12), st.floats(0.1, 1e4))
 def test_the_equal_loss_compute_reaches_the_same_loss(params, ratio):
     result = diagnose(params, params * ratio)
@@ -69,8 +74,9 @@ def test_a_count_that_models_do_not_state_is_told():
 
 
 def test_a_caveat_of_the_published_set_is_passed_on():
+    _, published = published_sets()["chinchilla:hoffmann2022"]
     noted = diagnose("gpt-3", law="hoffmann2022")
-    assert "Besiroglu" in next(one.text for one in noted.findings if one.code == "PLN016")
+    assert published.note in next(one.text for one in noted.findings if one.code == "PLN016")
 
 
 @pytest.mark.parametrize("name", ["GPT-3", "gpt_3", "Gpt 3"])

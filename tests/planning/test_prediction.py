@@ -57,7 +57,7 @@ def test_ten_times_the_largest_run_is_not_more_than_ten_times(chinchilla):
     assert "PLN001" not in found
 
 
-def test_without_a_hold_out_a_forecast_beyond_the_range_says_what_it_leaves_out(chinchilla):
+def test_without_a_hold_out_a_forecast_beyond_the_range_says_whose_errors_it_takes(chinchilla):
     assert "PLN008" in codes(forecast(chinchilla, params=1e6, tokens=9e7))
     assert "PLN008" not in codes(forecast(chinchilla, params=1e5, tokens=2e6))
     past = holdouts("chinchilla", 0.01, -0.01)

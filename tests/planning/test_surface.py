@@ -2,11 +2,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scalescope.errors import InputError
 from scalescope.planning.surface import Surface, check_level, check_positive, estimate, require_optimum
+
+# Other work on the machine must not fail a test.
+unhurried = settings(deadline=None, max_examples=40)
 
 LAWS = {
     "chinchilla": (1.8, 480.0, 2100.0, 0.35, 0.37),
@@ -22,6 +25,7 @@ def surface(law: str) -> Surface:
 
 @pytest.mark.parametrize("law", LAWS)
 class TestSurface:
+    @unhurried
     @given(compute=computes, factor=st.floats(1.05, 50))
     def test_the_optimum_is_a_minimum_along_the_line_of_equal_compute(self, law, compute, factor):
         C = np.array([compute])
@@ -30,12 +34,14 @@ class TestSurface:
         assert at_best < surface(law).loss(best * factor, C)[0, 0]
         assert at_best < surface(law).loss(best / factor, C)[0, 0]
 
+    @unhurried
     @given(compute=computes, share=st.floats(1e-12, 1))
     def test_the_equal_loss_compute_is_the_way_back_from_the_best_loss(self, law, compute, share):
         C = np.array([compute])
         loss = surface(law).best_loss(share * C)
         np.testing.assert_allclose(surface(law).equal_compute(loss, C), share * compute, rtol=1e-7)
 
+    @unhurried
     @given(compute=computes)
     def test_the_best_loss_falls_with_compute(self, law, compute):
         losses = surface(law).best_loss(compute * np.array([1.0, 2.0, 10.0]))[0]
@@ -61,6 +67,7 @@ def test_tables_have_the_point_estimate_first_and_a_row_a_resample(chinchilla):
 
 
 class TestEstimate:
+    @unhurried
     @given(st.lists(st.floats(0.1, 10), min_size=2, max_size=40), st.floats(0.5, 0.99))
     def test_the_interval_contains_the_value(self, rows, level):
         one = estimate(np.array(rows), level)

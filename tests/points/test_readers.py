@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from scalescope.errors import InputError, MissingExtraError
 from scalescope.points import Runs, digest_of, read_runs, runs_from_frame, write_runs
@@ -53,7 +55,8 @@ class TestFormats:
 
     @pytest.mark.parametrize("name", ["runs.jsonl", "runs.ndjson", "runs.json"])
     def test_json_lines_are_read(self, table, name):
-        lines = '{"params": "70B", "tokens": 1.4e12, "loss": 1.9}\n\n{"params": 1e9, "tokens": 2e10, "loss": 2.6}\n'
+        first = '{"params": "70B", "tokens": 1.4e12, "loss": 1.9}'
+        lines = first + '\n\n{"params": 1e9, "tokens": 2e10, "loss": 2.6}\n'
         assert read_runs(table(lines, name)).size.tolist() == [70e9, 1e9]
 
     def test_a_json_list_is_read(self, table):
@@ -309,6 +312,15 @@ class TestBadInput:
         with pytest.raises(InputError, match="is a folder") as caught:
             read_runs(table(TABLE).parent)
         assert "runs.csv" in caught.value.hint
+
+    @pytest.mark.parametrize("name", ["runs.csv", "runs.jsonl", "runs.json", "runs.parquet", "runs.csv.gz"])
+    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+    @given(content=st.one_of(st.binary(max_size=60), st.text('{}[]",:paramstokenslo1e9-.\n', max_size=60)))
+    def test_no_content_brings_more_than_an_input_error(self, table, name, content):
+        try:
+            assert len(read_runs(table(content, name))) > 0
+        except InputError as error:
+            assert str(error)
 
     def test_an_empty_frame_is_refused(self):
         polars = pytest.importorskip("polars")

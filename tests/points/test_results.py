@@ -47,7 +47,7 @@ def test_results_survive_json_with_all_their_floats(numbers, value, tmp_path_fac
 
 
 def test_another_schema_is_refused():
-    with pytest.raises(InputError, match="expected scalescope.sample/1, got 'scalescope.fit/1'"):
+    with pytest.raises(InputError, match=r"expected scalescope.sample/1, got 'scalescope.fit/1'"):
         from_plain(Sample, {"schema": "scalescope.fit/1"}, SCHEMA)
 
 

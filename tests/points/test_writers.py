@@ -57,7 +57,7 @@ def test_whole_numbers_are_written_without_a_point(tmp_path):
 
 
 def test_an_unknown_extension_is_refused(tmp_path):
-    with pytest.raises(InputError, match="cannot write runs as '.xlsx'"):
+    with pytest.raises(InputError, match=r"cannot write runs as '.xlsx'"):
         write_runs(runs_of([(1e6, 2e7, 3.0, 0)]), tmp_path / "runs.xlsx")
 
 

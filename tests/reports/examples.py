@@ -111,9 +111,13 @@ def example_fit(runs: Runs, law: str, *, n_resamples: int = 80, seed: int = 1) -
 def _doubts(law: str) -> tuple[Finding, ...]:
     if law == "isoflop":
         text = "The irreducible loss E is not identified: its interval is 0.36 to 0.74 nats."
-        return (Finding(code="FIT004", text=text, hint="Forecasts lean on the form; a dearer budget narrows it."),)
+        return (
+            Finding(code="FIT004", text=text, hint="Forecasts lean on the form; a dearer budget narrows it."),
+        )
     if law == "chinchilla":
-        return (Finding(code="FIT005", text="R² of the log loss is only 0.988.", hint="Look at the residuals."),)
+        return (
+            Finding(code="FIT005", text="R² of the log loss is only 0.988.", hint="Look at the residuals."),
+        )
     return ()
 
 
@@ -266,7 +270,9 @@ def example_contents() -> Contents:
         plan=example_plan(fits["isoflop"]),
         forecasts=example_forecasts(runs),
         holdouts=tuple(
-            Holdout(law=law, n_fitted=24, n_predicted=6, ratio=3.0, log_error=error, rms_error=abs(error) + 0.006)
+            Holdout(
+                law=law, n_fitted=24, n_predicted=6, ratio=3.0, log_error=error, rms_error=abs(error) + 0.006
+            )
             for law, error in (("isoflop", 0.002), ("chinchilla", 0.034))
         ),
         curves=example_curves(runs),

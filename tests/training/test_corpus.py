@@ -194,7 +194,9 @@ def test_progress_ends_at_the_whole(text, tmp_path):
 
 
 def test_a_corpus_larger_than_memory_allows_is_streamed(tmp_path):
-    folder = make_folder(tmp_path / "text", n=48, n_bytes=500_000)
+    folder = make_folder(tmp_path / "text", n=48, n_bytes=5000)
+    for path in folder.iterdir():
+        path.write_bytes(path.read_bytes() * 100)
     tracemalloc.start()
     try:
         corpus = prepare_corpus(str(folder), tmp_path / "out")

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scalescope.errors import InputError
@@ -45,6 +45,7 @@ def corpus_of(held_out: np.ndarray, folder) -> Corpus:
 
 
 class TestSampler:
+    @settings(deadline=None, max_examples=50)  # other load on the machine is no failure
     @given(
         n_tokens=st.integers(2 * CONTEXT, 6000), seed=st.integers(-(2**70), 2**70), epoch=st.integers(0, 5)
     )
@@ -58,6 +59,7 @@ class TestSampler:
         assert starts[0] < CONTEXT
         assert rows.max() < n_tokens
 
+    @settings(deadline=None, max_examples=50)  # other load on the machine is no failure
     @given(start=st.integers(0, 30_000), n=st.integers(0, 300), parts=st.integers(1, 9))
     def test_the_batch_size_does_not_change_the_order(self, start, n, parts):
         tokens = counting(80_000)
@@ -84,7 +86,7 @@ class TestSampler:
         first, second = sampler.take(0, n)[:, 0], sampler.take(n, n)[:, 0]
         assert (first == second).mean() < 0.01
         assert (first == other.take(0, n)[:, 0]).mean() < 0.01
-        offsets = {int(sampler.take(epoch * n, n)[:, 0].min()) for epoch in range(40)}
+        offsets = {int(sampler.take(epoch * n, 1)[0, 0]) % CONTEXT for epoch in range(60)}
         assert len(offsets) == CONTEXT
 
     def test_the_order_is_as_random_as_a_shuffle(self):

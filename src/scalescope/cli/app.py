@@ -33,10 +33,17 @@ def run(words: list[str]) -> int:
         If the command line is not understood.
     """
     try:
-        code: Any = build()(words, exit_on_error=False, print_error=False)
+        code: Any = build()(_with_stdin(words), exit_on_error=False, print_error=False)
     except CycloptsError as error:
         raise _as_input_error(error, words) from error
     return code if isinstance(code, int) else 0
+
+
+def _with_stdin(words: list[str]) -> list[str]:
+    """Put a lone `-` where it cannot be taken for an option: last, behind `--`."""
+    if "-" not in words or "--" in words:
+        return words
+    return [*(word for word in words if word != "-"), "--", "-"]
 
 
 def _as_input_error(error: CycloptsError, words: list[str]) -> InputError:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 from pathlib import Path
 
 import scalescope
-from scalescope.cli.inputs import read_table
+from scalescope.cli.inputs import again, read_table
 from scalescope.cli.options import AsJson, FitOptions, Strict
 from scalescope.cli.output import answer
 
@@ -50,6 +51,5 @@ def fit(
         as_json=as_json,
         findings=(*table.findings, *result.findings),
         strict=strict,
-        next_step=f"scalescope plan {output or runs}"
-        + ("" if output or law == "chinchilla" else f" --law {law}"),
+        next_step=f"scalescope plan {again(runs, options) if output is None else shlex.quote(str(output))}",
     )

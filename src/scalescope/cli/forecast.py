@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import scalescope
-from scalescope.cli.inputs import past_errors, read_fit
+from scalescope.cli.inputs import again, past_errors, read_fit
 from scalescope.cli.options import Amount, AsJson, FitOptions, Flop, Strict
 from scalescope.cli.output import answer
+from scalescope.units import format_significant
 
 
 def forecast(
@@ -38,7 +39,8 @@ def forecast(
     strict
         Exit with 1 if there is any finding.
     """
-    fitted = read_fit(source, options or FitOptions())
+    options = options or FitOptions()
+    fitted = read_fit(source, options)
     result = scalescope.forecast(
         fitted.fit, params=params, tokens=tokens, compute=compute, past=past_errors(fitted)
     )
@@ -48,5 +50,5 @@ def forecast(
         as_json=as_json,
         findings=(*fitted.findings, *result.findings),
         strict=strict,
-        next_step=f"scalescope plan {source} --budget {result.compute:.3g}",
+        next_step=f"scalescope plan {again(source, options)} --budget {format_significant(result.compute)}",
     )

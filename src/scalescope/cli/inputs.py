@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -69,6 +70,17 @@ def read_fit(source: str, options: FitOptions) -> Fitted:
     return Fitted(fit=fitted, runs=runs)
 
 
+def again(source: str, options: FitOptions) -> str:
+    """Write a source and the options that were given with it as words of the next command."""
+    words = [source]
+    for name in ("law", "resamples", "level", "seed", "count"):
+        if getattr(options, name) != getattr(FitOptions(), name):
+            words += [f"--{name}", str(getattr(options, name))]
+    for piece in options.columns:
+        words += ["--columns", piece]
+    return shlex.join(words)
+
+
 def past_errors(fitted: Fitted) -> tuple[Holdout, ...]:
     """How far off the law was inside the table, which widens a forecast; nothing for a fit alone."""
     from scalescope.fitting import roll
@@ -98,9 +110,12 @@ def read_contents(source: str, options: FitOptions) -> Contents:
         kept = Path(source) / "report.json"
         if kept.is_file():
             return Contents.from_dict(read_json(kept))
+    if options.law is not None:
+        raise InputError("a report shows every law; --law chooses none", hint="Leave --law out.")
+    runs = read_table(source, options)
     from scalescope.workflow import contents_of
 
-    return contents_of(read_table(source, options), resamples=options.resamples, level=options.level)
+    return contents_of(runs, resamples=options.resamples, level=options.level, seed=options.seed)
 
 
 def _inside(source: str, names: tuple[str, ...]) -> str:

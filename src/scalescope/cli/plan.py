@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import scalescope
-from scalescope.cli.inputs import past_errors, read_fit, spent
+from scalescope.cli.inputs import again, past_errors, read_fit, spent
 from scalescope.cli.options import AsJson, FitOptions, Flops, Strict
 from scalescope.cli.output import answer
+from scalescope.units import format_count
 
 _TENFOLDS = (10, 100, 1000)
 
@@ -35,16 +36,17 @@ def plan(
     strict
         Exit with 1 if there is any finding.
     """
-    fitted = read_fit(source, options or FitOptions())
+    options = options or FitOptions()
+    fitted = read_fit(source, options)
     budgets = budget or [factor * spent(fitted) for factor in _TENFOLDS]
     result = scalescope.plan(fitted.fit, budgets, past=past_errors(fitted))
     first = result.allocations[0]
-    size, data = f"{first.params.value:.3g}", f"{first.tokens.value:.3g}"
+    size, data = format_count(first.params.value), format_count(first.tokens.value)
     return answer(
         replace(result, findings=()).summary(),
         result.to_dict(),
         as_json=as_json,
         findings=(*fitted.findings, *result.findings),
         strict=strict,
-        next_step=f"scalescope forecast {source} --params {size} --tokens {data}",
+        next_step=f"scalescope forecast {again(source, options)} --params {size} --tokens {data}",
     )

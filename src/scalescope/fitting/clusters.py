@@ -8,10 +8,11 @@ where the table has seeds, else what stands before "@" or "/" in the name where 
 
 Draws from which the law could not be fitted are drawn again: each keeps at least two values of every
 variable and as many different settings as there are coefficients. Below `FEWEST` clusters a draw would be
-mostly luck: then runs are drawn one by one, and a finding says what that leaves out. `benchmarks/coverage.py` measures how
-often the intervals hold the truth, with and without shared noise; the wild bootstrap of residuals was tried
-there and covers too seldom for this objective, whose residuals are exactly zero at as many runs as there are
-coefficients.
+mostly luck: then runs are drawn one by one, and a finding says what that leaves out.
+
+`benchmarks/coverage.py` measures how often the intervals hold the truth, with and without shared noise. The
+wild bootstrap of residuals was tried too and covers too seldom for this objective, whose residuals are
+exactly zero at as many runs as there are coefficients.
 """
 
 from __future__ import annotations

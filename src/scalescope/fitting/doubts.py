@@ -48,11 +48,12 @@ def doubts_about_optimum(certificate: Certificate, relative_gradient: float) -> 
         hint = "The runs would rather have it beyond; do not read the value or its interval as measured."
         findings.append(Finding(code="FIT002", text=text, hint=hint))
     if certificate.share_at_optimum < 0.1:
-        text = f"{format_percent(certificate.share_at_optimum)} of {certificate.n_starts} starts reached the optimum."
+        share = format_percent(certificate.share_at_optimum)
+        text = f"{share} of {certificate.n_starts} starts reached the optimum."
         hint = "A better optimum may exist; the law has more freedom than these runs can settle."
         findings.append(Finding(code="FIT004", text=text, hint=hint))
     if relative_gradient > 1e-3:
-        text = f"The gradient at the optimum is {format_percent(relative_gradient)} of the runs' pulls, not zero."
+        text = f"The gradient is {format_percent(relative_gradient)} of the runs' pulls, not zero."
         hint = "The optimiser stopped in a flat valley; treat the coefficients as one of many good sets."
         findings.append(Finding(code="FIT009", text=text, hint=hint))
     return findings

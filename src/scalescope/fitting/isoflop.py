@@ -14,6 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from scalescope.errors import InputError
 from scalescope.fitting.budgets import Group, budget_groups
@@ -126,14 +127,14 @@ def fit_surfaces(valleys: tuple[Valley, ...], losses: list[Array], starts: Array
     )
 
 
-def _weights(variance: Array, usable: Array) -> Array:
+def _weights(variance: Array, usable: npt.NDArray[np.bool_]) -> Array:
     """Inverse variances with mean one over what is usable; the residual variance is common and cancels."""
     weights = np.where(usable, 1 / np.where(usable, variance, 1.0), 0.0)
     total = weights.sum(axis=1, keepdims=True)
     return np.asarray(weights * weights.shape[1] / np.where(total > 0, total, 1.0))
 
 
-def _line(x: Array, y: Array, variance: Array, usable: Array) -> tuple[Array, Array]:
+def _line(x: Array, y: Array, variance: Array, usable: npt.NDArray[np.bool_]) -> tuple[Array, Array]:
     """Intercept and slope of weighted least squares, one a resample."""
     w, y = _weights(variance, usable), np.where(usable, y, 0.0)
     with np.errstate(all="ignore"):
@@ -159,7 +160,7 @@ def _frontier(log_C: Array, loss: Array, weights: Array, starts: Array | None) -
         tolerance=1e-9,
     )
     best = solution.objective.reshape(batch, n_starts).argmin(axis=1)
-    phi = solution.phi.reshape(batch, n_starts, -1)[np.arange(batch), best]
+    phi = solution.phi.reshape(batch, n_starts, tried.shape[1])[np.arange(batch), best]
     return objective.natural(phi)
 
 

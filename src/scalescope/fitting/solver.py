@@ -1,13 +1,15 @@
 r"""A batched minimiser: every start and every resample of a fit at once, in numpy alone.
 
-Newton's method on the Huber objective, damped in two ways that one number :math:`\mu` a problem steers. The
-curvature of the objective comes from the runs inside the quadratic zone only, which can be fewer than the
-coefficients; the weights :math:`\delta/|r|` of iteratively re-weighted least squares stand in for the others
-in proportion :math:`\min(\mu, 1)`, and a ridge of :math:`10^{-2}\mu^2` bends the step towards steepest descent.
-So :math:`\mu \ge 1` is the sure, slow method, and :math:`\mu \to 0` Newton's, with its quick end. A step
-is kept only where it lowers the objective. Coordinates at a bound that the gradient pushes against are
-left out of the step (Bertsekas 1982, https://doi.org/10.1137/0320018). Every test is relative: nothing
-depends on the unit of the loss, on the number of runs or on the size of the noise.
+Newton's method on the Huber objective, damped in two ways that one number :math:`\mu` a problem steers.
+The curvature of the objective comes from the runs inside the quadratic zone only, which can be fewer than
+the coefficients; the weights :math:`\delta/|r|` of iteratively re-weighted least squares stand in for the
+others in proportion :math:`\min(\mu, 1)`, and a ridge of :math:`10^{-2}\mu^2` bends the step downhill. So
+:math:`\mu \ge 1` is the sure, slow method, and :math:`\mu \to 0` Newton's, with its quick end.
+
+A step is kept only where it lowers the objective. Coordinates at a bound that the gradient pushes against
+are left out of it (Bertsekas 1982, https://doi.org/10.1137/0320018). Convergence is judged relatively:
+it does not depend on the unit of the loss, on the number of runs or on the size of the noise, down to
+residuals that are rounding.
 """
 
 from __future__ import annotations
@@ -22,6 +24,8 @@ from scalescope.points import Array
 
 CHUNK = 40_000
 """Problems times runs handled at once, so that a batch stays in the cache and memory stays bounded."""
+ROUNDING = 1e-12
+"""Objective a run below which nothing more is gained: log residuals of a millionth."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +62,7 @@ def minimise(
     log_loss, weights
         Shape (batch, n), or (1, n) where all problems share them.
     tolerance
-        A problem ends when eight accepted steps together lower its objective by less than this, relatively.
+        A problem ends after eight steps in a row that each lower its objective by less than this share.
     max_iterations
         Limit for each problem; a problem that reaches it is returned as it stands.
     """
@@ -74,7 +78,7 @@ def minimise(
             tolerance,
             max_iterations,
         )
-        for at in range(0, batch, step)
+        for at in range(0, max(batch, 1), step)
     ]
     return Solution(
         phi=np.concatenate([part.phi for part in parts]),
@@ -91,6 +95,7 @@ def _minimise_chunk(
     value = objective.value(residuals, w)
     damping = np.ones(len(phi))
     slow = np.zeros(len(phi), dtype=np.int64)
+    rounding = ROUNDING * w.sum(axis=1)
     active = np.flatnonzero(np.isfinite(value))
     for _ in range(max_iterations):
         if not active.size:
@@ -101,7 +106,7 @@ def _minimise_chunk(
         better = trial_value < value[active]
         gain = np.where(better, value[active] - trial_value, 0.0)
         won = active[better]
-        slow[active] = np.where(gain > tolerance * value[active], 0, slow[active] + 1)
+        slow[active] = np.where(gain > tolerance * (value + rounding)[active], 0, slow[active] + 1)
         phi[won], residuals[won], value[won] = trial[better], trial_residuals[better], trial_value[better]
         damping[active] = np.clip(np.where(better, 0.3, 5.0) * damping[active], 1e-9, 1e9)
         active = active[slow[active] < 8]
@@ -132,7 +137,7 @@ def _solve(hessian: Array, downhill: Array) -> Array:
     scaled = hessian * scale[:, :, None] * scale[:, None, :]
     usable = np.isfinite(scaled).all(axis=(1, 2)) & np.isfinite(downhill).all(axis=1)
     scaled[~usable] = np.eye(hessian.shape[1])
-    # A touch of the identity keeps exactly singular systems solvable; it is far below any curvature that counts.
+    # Keeps exactly singular systems solvable; far below any curvature that counts.
     scaled += 1e-13 * np.eye(hessian.shape[1])
     right = np.where(usable[:, None], downhill * scale, 0.0)
     with np.errstate(all="ignore"):
@@ -188,4 +193,4 @@ def polish(objective: Objective, phi: Array, log_loss: Array, weights: Array) ->
     )
     candidates = np.stack([phi, np.asarray(found.x, dtype=np.float64)])
     solution = minimise(objective, candidates, log_loss[None], weights[None], tolerance=1e-15)
-    return solution.phi[solution.best()]
+    return np.asarray(solution.phi[solution.best()])

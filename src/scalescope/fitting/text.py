@@ -11,8 +11,8 @@ def summarise(fit: Fit) -> str:
     """Coefficients with intervals, quality, evidence for the optimum, budgets, findings."""
     law = get_law(fit.law)
     lines = [
-        f"{law.formula}",
-        f"{fit.n_runs} runs by the {fit.method} method (N counts {fit.count}); "
+        law.formula,
+        f"{fit.n_runs} runs by the {fit.method} method (N counts {fit.count})",
         f"{format_percent(fit.level)} intervals from {len(fit.resamples)} resamples",
     ]
     width = max(len(name) for name in fit.coefficients)
@@ -23,7 +23,8 @@ def summarise(fit: Fit) -> str:
     lines += [_parabola(parabola) for parabola in fit.parabolas]
     noise = "unknown, no repeats" if fit.noise_sd is None else format_percent(fit.noise_sd)
     lines.append(
-        f"R² {fit.r_squared:.4f} of the log loss, residual sd {format_percent(fit.residual_sd)}, seed noise {noise}"
+        f"R² {fit.r_squared:.4f} of the log loss, residual sd {format_percent(fit.residual_sd)}, "
+        f"seed noise {noise}"
     )
     if fit.certificate is not None:
         lines.append(_evidence(fit.certificate, fit.objective))

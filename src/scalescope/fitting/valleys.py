@@ -1,8 +1,9 @@
 r"""Parabolas of the loss in log size, one a budget, for many resamples of the losses at once.
 
-With :math:`u = \ln N`, least squares of :math:`L = a_0 + a_1 (u - m) + a_2 (u - m)^2` about the mean :math:`m`
-of the budget; the minimum is at :math:`u^* = m - a_1 / 2 a_2` with :math:`L^* = a_0 - a_1^2 / 4 a_2`, and the
-delta method gives the variance of both in units of the residual variance.
+With :math:`u = \ln N`, least squares of :math:`L = a_0 + a_1 (u - m) + a_2 (u - m)^2` about the mean
+:math:`m` of the budget; the minimum is at :math:`u^* = m - a_1 / 2 a_2` with
+:math:`L^* = a_0 - a_1^2 / 4 a_2`, and the delta method gives the variance of both in
+units of the residual variance.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ class Valley:
     @property
     def leverage(self) -> Array:
         """Diagonal of the hat matrix, shape (n,)."""
-        return np.einsum("ni,ij,nj->n", self.basis, self.inverse, self.basis)
+        return np.asarray(np.einsum("ni,ij,nj->n", self.basis, self.inverse, self.basis))
 
     @property
     def n_free(self) -> int:

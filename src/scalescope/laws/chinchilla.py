@@ -46,7 +46,7 @@ class Chinchilla:
             },
             source="https://arxiv.org/abs/2203.15556, appendix D.3 (unrounded, from its TeX source)",
             verified=True,
-            note="Printed as 1.69, 406.4, 410.7, 0.34, 0.28; rejected by its own data (Besiroglu et al. 2024).",
+            note="Printed as 1.69, 406.4, 410.7, 0.34, 0.28; its own data reject it (arXiv 2404.10102).",
             ranges={"N": (44e6, 16e9), "D": (5e8, 5e11), "C": (1e18, 1e22)},
         ),
         "epoch2024": Published(

@@ -18,7 +18,7 @@ _STEP = 1.5
 _MARGIN = 2.0
 """Candidates reach this factor beyond the fitted sizes, tokens and compute: hardly an extrapolation."""
 
-_WORTH = 0.1
+_WORTH = 0.25
 """A candidate that narrows less than this share of what the best one does is not offered."""
 
 _TAIL = 0.01

@@ -12,7 +12,7 @@ from scalescope.fitting.holdout import Holdout
 from scalescope.fitting.result import Fit
 from scalescope.planning.reach import reach_findings, reach_of
 from scalescope.planning.results import Forecast
-from scalescope.planning.spread import form_error, predict_loss, run_sd
+from scalescope.planning.spread import own_holdouts, predict_loss, run_sd
 from scalescope.planning.surface import Surface, check_level, check_positive
 from scalescope.points import Finding, Provenance, digest_of
 from scalescope.units import format_percent
@@ -34,7 +34,8 @@ def forecast(
     lie inside it with probability `level`. It combines three errors in log loss: the spread of the fit's
     resamples, the noise of one run, and the error of the law's own form. The last is learned from `past`:
     each hold-out says how wrong this law was at some reach q, and the error is taken to grow with
-    :math:`\ln q`, as that of a slightly wrong exponent does. For a given ratio of tokens to parameters
+    :math:`\ln q`, as that of a slightly wrong exponent does; published forecasts stand in for hold-outs that
+    are few. For a given ratio of tokens to parameters
     a farther target never gets a narrower interval. `planning/spread.py` has the reasons and sources.
 
     Parameters
@@ -49,7 +50,7 @@ def forecast(
         Of the interval; the fit's own if not given.
     past
         Hold-outs inside the fitted runs, such as `roll` returns; those of other laws are ignored. Without any
-        the interval leaves the form's own error out, and a finding says so.
+        the form's error is that of published forecasts, and a finding says so.
     evaluation_sd
         Standard error of the evaluation itself, in log loss, where the new run is measured on other text.
 
@@ -85,10 +86,13 @@ def interval_findings(fit: Fit, reach: float, past: Sequence[Holdout]) -> tuple[
     if not len(fit.resamples):
         text = "The fit has no resamples, so the intervals leave out the uncertainty of its coefficients."
         findings.append(Finding(code="PLN009", text=text, hint="Fit again with resamples."))
-    if reach > 1 and not form_error(fit, past)[1]:
-        text = f"No hold-out of {fit.law} is known, so the interval leaves out how far its form can be wrong."
+    own = own_holdouts(fit, past)
+    if reach > 1 and not own:
+        text = (
+            f"No hold-out of {fit.law} is known: how wrong its form can be is taken from published forecasts."
+        )
         findings.append(Finding(code="PLN008", text=text, hint="Hold out the dearest runs and fit the rest."))
-    seen = [one.log_error for one in past if one.law == fit.law and one.ratio > 1]
+    seen = [one.log_error for one in own]
     # A lean is worth saying when every hold-out shares it and no single run's noise explains it.
     if len(seen) > 1 and (min(seen) > 0 or max(seen) < 0) and min(map(abs, seen)) > run_sd(fit):
         lean = float(np.mean(seen))

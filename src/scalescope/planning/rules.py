@@ -25,7 +25,7 @@ HOFFMANN_TABLE_3 = (
     (1e12, 1.27e26, 221.3, 21.2e12),
     (10e12, 1.30e28, 22515.9, 216.2e12),
 )
-"""Size, FLOP, FLOP over Gopher's, tokens as printed: https://arxiv.org/abs/2203.15556, table 3 (approach 1)."""
+"""Size, FLOP, FLOP over Gopher's, tokens, as printed in https://arxiv.org/abs/2203.15556, table 3."""
 
 GOPHER_COMPUTE = 5.76e23
 """FLOP, the unit of the third column."""

@@ -83,7 +83,8 @@ def _encode(value: Any) -> Any:
 def _decode(kind: type, value: Any) -> Any:
     if isinstance(value, list):
         return np.array(value, dtype=np.float64)
-    raise NotImplementedError(f"cannot read {kind} from JSON")
+    # A TypeError becomes a validation error with the path; anything else would be a traceback.
+    raise TypeError(f"expected a list of numbers for {kind}, got {type(value).__name__}")
 
 
 def _spell_nonfinite(value: Any) -> Any:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from scalescope.errors import InputError, WorkError
 from scalescope.points import write_json
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
     from jinja2 import Environment
     from markupsafe import Markup
 
-    from scalescope.reports.figures import Figure
-    from scalescope.reports.figures.theme import Colour
 
 _ROOM = Path(__file__).parent
 SCRIPTS = ("vega.min.js", "vega-lite.min.js", "vega-interpreter.js")
@@ -83,8 +80,10 @@ def report(contents: Contents, path: Path) -> Path:
 def render(contents: Contents, twin_name: str = "report.json") -> str:
     """Return the page as text; `twin_name` is the JSON file that it points to."""
     from scalescope.reports.figures import FIGURES, theme
+    from scalescope.reports.specs import in_script, specifications, variable
 
     figures = [figure for draw in FIGURES.values() if (figure := draw(contents)) is not None]
+    specs, texts = specifications(figures)
     scripts = [*(_vendored(name) for name in SCRIPTS), _template("report.js")]
     forecast = text.headlined(contents)
     within = None if forecast is None else text.inside(forecast)
@@ -105,12 +104,13 @@ def render(contents: Contents, twin_name: str = "report.json") -> str:
         facts=_facts(contents),
         twin_name=twin_name,
         style=_safe(_style()),
-        config=_safe(_in_script(theme.config() | {"legend": {"disable": True}})),
-        specs={name: _safe(spec) for name, spec in _specs(figures).items()},
+        config=_safe(in_script(theme.config())),
+        specs={name: _safe(spec) for name, spec in specs.items()},
+        texts=_safe(texts),
         scripts=[_safe(script) for script in scripts],
         script_hashes=_safe(" ".join(_csp_hash(script) for script in scripts)),
         licences=_safe(_vendored("LICENSES.txt")),
-        PAPER=_variable(theme.PAPER),
+        PAPER=variable(theme.PAPER),
     )
 
 
@@ -129,7 +129,9 @@ def tiles(contents: Contents) -> list[Tile]:
         if penalty.factor == 2:
             cost = text.shown(penalty.compute_waste, format_factor)
             made.append(Tile(label="Compute for the same loss if the size is 2x too large", **_split(cost)))
-    made.append(Tile(label="Loss that ten times more compute takes off", **_split(text.shown(gain, format_loss))))
+    made.append(
+        Tile(label="Loss that ten times more compute takes off", **_split(text.shown(gain, format_loss)))
+    )
     return made
 
 
@@ -160,53 +162,12 @@ def _facts(contents: Contents) -> dict[str, str]:
     return facts
 
 
-def _specs(figures: list[Figure]) -> dict[str, str]:
-    specs = {}
-    for figure in figures:
-        for index, panel in enumerate(figure.panels, start=1):
-            spec = panel.chart.to_dict(validate=False)
-            for noise in ("config", "$schema"):
-                spec.pop(noise, None)
-            specs[f"{figure.name}-{index}"] = _in_script(spec)
-    return specs
-
-
-def _in_script(plain: dict[str, Any]) -> str:
-    """JSON that can stand inside a script element, its colours as variables of the page's scheme."""
-    packed = json.dumps(plain, ensure_ascii=False, allow_nan=False, separators=(",", ":")).replace("</", "<\\/")
-    for name, colour in _all_colours().items():
-        packed = packed.replace(f'"{colour.light}"', f'"var(--{name})"')
-    return packed
-
-
-def _all_colours() -> dict[str, Colour]:
-    """Every colour a figure may hold, by the name of its CSS variable."""
-    from scalescope.reports.figures import theme
-
-    ramps = {f"s{n}-{i}": colour for n in range(1, 25) for i, colour in enumerate(theme.ordered(n))}
-    unique: dict[str, Colour] = {}
-    seen: set[str] = set()
-    for name, colour in (theme.ROLES | ramps).items():
-        if colour.light not in seen:
-            seen.add(colour.light)
-            unique[name] = colour
-    return unique
-
-
-def _variable(colour: Colour) -> str:
-    """CSS variable of a colour."""
-    for name, known in _all_colours().items():
-        if known.light == colour.light:
-            return f"var(--{name})"
-    return colour.light
-
-
 def _style() -> str:
     from scalescope.reports.figures import theme
+    from scalescope.reports.specs import colours
 
-    colours = _all_colours()
-    light = "".join(f"--{name}:{colour.light};" for name, colour in colours.items())
-    dark = "".join(f"--{name}:{colour.dark};" for name, colour in colours.items())
+    light = "".join(f"--{name}:{colour.light};" for name, colour in colours().items())
+    dark = "".join(f"--{name}:{colour.dark};" for name, colour in colours().items())
     return (
         f":root{{--sans:{theme.FONT};{light}}}\n"
         f"@media screen and (prefers-color-scheme: dark){{:root{{{dark}}}}}\n" + _template("report.css")
@@ -229,6 +190,8 @@ def _template(name: str) -> str:
 def _environment() -> Environment:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+    from scalescope.reports.specs import variable
+
     loader = FileSystemLoader(_ROOM / "templates")
     environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     environment.filters |= {
@@ -236,7 +199,7 @@ def _environment() -> Environment:
         "interval": interval,
         "is_number": is_number,
         "plain": text.plain,
-        "variable": _variable,
+        "variable": variable,
     }
     return environment
 

@@ -57,9 +57,13 @@ def plot(
     from scalescope.reports.figures import theme
 
     chosen = _choose(result, runs, fit, figure)
-    panels = [panel.chart.properties(width=WIDTH, title=panel.title or chosen.title) for panel in chosen.panels]
+    panels = [
+        panel.chart.properties(width=WIDTH, title=panel.title or chosen.title) for panel in chosen.panels
+    ]
     chart = alt.hconcat(*panels).configure(**theme.config())
-    return chart.configure(background=theme.PAPER.light, **{k: v for k, v in theme.config().items() if k != "background"})
+    return chart.configure(
+        background=theme.PAPER.light, **{k: v for k, v in theme.config().items() if k != "background"}
+    )
 
 
 def _choose(result: Fit | Plan | Runs | Contents, runs: Runs | None, fit: Fit | None, figure: str) -> Figure:
@@ -89,4 +93,6 @@ def _of_contents(contents: Contents, name: str) -> Figure:
         if drawn is not None:
             return drawn
     there = [key for key, draw in FIGURES.items() if draw(contents) is not None]
-    raise InputError(f"these contents have nothing for the figure {name!r}", hint=f"They have: {', '.join(there)}.")
+    raise InputError(
+        f"these contents have nothing for the figure {name!r}", hint=f"They have: {', '.join(there)}."
+    )

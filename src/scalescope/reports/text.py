@@ -36,8 +36,8 @@ LAW_NAMES: dict[str, str] = {
 
 COUNT_NAMES: dict[str, str] = {
     "params": "all parameters",
-    "params_nonembedding": "blocks only (without embedding and head)",
-    "params_matmul": "blocks and head (without the input lookup)",
+    "params_nonembedding": "blocks only, without embedding and head",
+    "params_matmul": "blocks and head, without the input lookup",
     "params_active": "parameters that one token meets",
 }
 
@@ -162,9 +162,11 @@ def check(contents: Contents) -> str:
     forecast = headlined(contents)
     if forecast is None:
         return ""
+    far = reaches_text(dict(forecast.reach))
+    where = far if far.startswith("inside") else f"beyond the fitted range: {far}"
     told = (
         f"The held-out run of {format_count(forecast.params)} parameters on {format_count(forecast.tokens)} "
-        f"tokens ({reaches_text(dict(forecast.reach))}) was forecast at "
+        f"tokens ({where}) was forecast at "
         f"**{format_loss(forecast.loss.value)}** [{format_loss(forecast.loss.low)}, "
         f"{format_loss(forecast.loss.high)}]"
     )

@@ -27,6 +27,7 @@ WHOLE_BYTES = 16 * 2**20
 LINE_BYTES = 64 * 2**20
 """The longest line of a JSONL file."""
 SNIFF_BYTES = 8 * 1024
+BLOCK_BYTES = 1 << 20
 TABLE_SUFFIXES = (".jsonl", ".jsonl.gz", ".parquet")
 
 _BLANK_LINE = re.compile(rb"\n[ \t\r]*\n")
@@ -125,7 +126,7 @@ def _read_text(path: Path, tally: Tally, *, cut: bool) -> Iterator[bytes]:
             tally["binary"] += 1
             return
         if not cut:
-            start += file.read(WHOLE_BYTES + 1 - len(start))
+            start = _extend(start, file, WHOLE_BYTES + 1)
             if len(start) <= WHOLE_BYTES:
                 yield start
                 return
@@ -133,11 +134,20 @@ def _read_text(path: Path, tally: Tally, *, cut: bool) -> Iterator[bytes]:
         yield from _pieces(start, file)
 
 
+def _extend(start: bytes, file: IO[bytes], n_bytes: int) -> bytes:
+    """Read on up to about `n_bytes`, in blocks, since one large read sets all of its memory aside first."""
+    blocks, size = [start], len(start)
+    while size < n_bytes and (block := file.read(BLOCK_BYTES)):
+        blocks.append(block)
+        size += len(block)
+    return b"".join(blocks)
+
+
 def _pieces(start: bytes, file: IO[bytes]) -> Iterator[bytes]:
     """Cut a stream at blank lines, else at line ends, else between characters."""
     buffer, at, ended = start, 0, False
     while not ended:
-        block = file.read(1 << 20)
+        block = file.read(BLOCK_BYTES)
         ended = not block
         buffer, at = buffer[at:] + block, 0
         while len(buffer) - at > (0 if ended else 4 * PIECE_BYTES):

@@ -4,47 +4,28 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 import numpy as np
 import torch
 
-from scalescope.cost import Shape
 from scalescope.errors import RunError
 from scalescope.training.allocator import keep_freed_memory
 from scalescope.training.corpus import Corpus
 from scalescope.training.model import Transformer
 from scalescope.training.optimizers import build_optimizers, set_rate
-from scalescope.training.recipe import Recipe, steps_to
+from scalescope.training.recipe import steps_to
 from scalescope.training.sampling import Sampler, evaluation_windows
+from scalescope.training.trial_settings import Trial
 
 Emit = Callable[[dict[str, Any]], None]
-Precision = Literal["fp32", "bf16"]
 
 EVALUATION_BATCH = 32
 PROGRESS_SECONDS = 0.5
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trial:
-    """What to train: one shape, one seed, several horizons on one trunk."""
-
-    name: str
-    shape: Shape
-    seed: int
-    horizons: tuple[int, ...]
-    """Tokens of each point, ascending."""
-    recipe: Recipe = field(default_factory=Recipe)
-    precision: Precision = "fp32"
-    threads: int = 1
-    evaluation_tokens: int = 131_072
-    seconds: float = math.inf
-    """Wall-clock limit; horizons that cannot be reached within it are left out and reported."""
 
 
 class Diverged(RunError):
@@ -102,24 +83,24 @@ class _Training:
         return self.sequences * self.trial.shape.context
 
     def run(self) -> dict[str, Any]:
-        warmup = self.trial.recipe.warmup_tokens(self.trial.shape, self.trial.horizons[0])
+        first = self.trial.first_horizon or self.trial.horizons[0]
+        warmup = self.trial.recipe.warmup_tokens(self.trial.shape, first)
         cut: list[int] = []
         for index, horizon in enumerate(self.trial.horizons):
             if not self._reachable(horizon):
                 cut = list(self.trial.horizons[index:])
                 break
             branch = self.trial.recipe.branch_point(horizon, self.trial.shape.context)
-            before = self._elapsed()
-            done = self._steps(branch, lambda at: min(1.0, at / warmup)) and self._branch(
-                horizon, branch, warmup, before, last=index == len(self.trial.horizons) - 1
-            )
+            last = index == len(self.trial.horizons) - 1
+            trunk = self._steps(branch, lambda at: min(1.0, at / warmup))
+            done = trunk and self._branch(horizon, branch, warmup, last=last)
             if not done:
                 cut = list(self.trial.horizons[index:])
                 break
         tokens, loss = zip(*self.curve, strict=True) if self.curve else ((), ())
         return {"curve": {"tokens": list(tokens), "loss": list(loss)}, "cut": cut}
 
-    def _branch(self, horizon: int, start: float, warmup: float, before: float, *, last: bool) -> bool:
+    def _branch(self, horizon: int, start: float, warmup: float, *, last: bool) -> bool:
         """Cool down to a horizon, measure, and go back to the trunk."""
         kept = None if last else self._snapshot()
         length = max(horizon - start, 1.0)
@@ -259,13 +240,3 @@ def _copy(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return type(value)(_copy(item) for item in value)
     return value
-
-
-def cost_in_tokens(trial: Trial) -> Iterator[tuple[int, float]]:
-    """Yield each horizon and the tokens that reaching it adds: the trunk since the last, and its branch."""
-    context = trial.shape.context
-    trunk = 0.0
-    for horizon in trial.horizons:
-        branch = trial.recipe.branch_point(horizon, context)
-        yield horizon, max(branch - trunk, 0.0) + (horizon - branch) + trial.evaluation_tokens / 3
-        trunk = max(trunk, branch)

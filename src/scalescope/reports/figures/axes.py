@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
 
 import altair as alt
 
@@ -19,6 +20,7 @@ COUNT_WORDS: dict[str, str] = {
 """What N counts, in words short enough for an axis."""
 
 Domain = tuple[float, float]
+Channel = TypeVar("Channel", alt.X, alt.Y)
 
 
 def size_title(count: str) -> str:
@@ -61,7 +63,7 @@ def log_ticks(domain: Domain, most: int = 7) -> list[float]:
     if high / low < 4:
         return even_ticks(domain, most)
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    for digits in ((1, 2, 5), (1, 3), (1,)):
+    for digits in ((1, 1.5, 2, 3, 4, 5, 7), (1, 2, 3, 5), (1, 2, 5), (1, 3), (1,)):
         ticks = [digit * 10.0**decade for decade in decades for digit in digits]
         inside = [tick for tick in ticks if low <= tick <= high]
         if len(inside) <= most:
@@ -103,14 +105,36 @@ def log_y(field: str, title: str, domain: Domain, show: Callable[[float], str] =
     return alt.Y(f"{field}:Q", scale=scale, axis=axis(title, log_ticks(domain), show, grid=True))
 
 
-def loss_text(value: float) -> str:
-    """Write a loss at a tick."""
-    return format_significant(value, 3 if round(value, 1) != value else 2)
+def loss_axis(title: str, ticks: list[float], *, grid: bool) -> alt.Axis:
+    """Axis of losses, all ticks with the same number of decimals."""
+    decimals = next((d for d in (1, 2, 3) if all(abs(round(tick, d) - tick) < 1e-9 for tick in ticks)), 4)
+    return axis(title, ticks, lambda tick: _with_decimals(tick, decimals), grid=grid)
+
+
+def _with_decimals(value: float, decimals: int) -> str:
+    magnitude = math.floor(math.log10(abs(value))) if value else 0
+    return format_significant(value, max(decimals + magnitude + 1, 1))
 
 
 def loss_y(field: str, domain: Domain, *, log: bool = True, title: str = LOSS_TITLE) -> alt.Y:
     """Vertical axis of losses; ticks are evenly spaced below a factor of four."""
-    if log:
-        return log_y(field, title, domain, loss_text)
+    kind: dict[str, Any] = {"type": "log"} if log else {"zero": False}
+    ticks = log_ticks(domain) if log else even_ticks(domain, 6)
+    scale = alt.Scale(domain=list(domain), nice=False, **kind)
+    return alt.Y(f"{field}:Q", scale=scale, axis=loss_axis(title, ticks, grid=True))
+
+
+def loss_x(field: str, domain: Domain, title: str = LOSS_TITLE) -> alt.X:
+    """Horizontal, linear axis of losses."""
     scale = alt.Scale(domain=list(domain), nice=False, zero=False)
-    return alt.Y(f"{field}:Q", scale=scale, axis=axis(title, even_ticks(domain, 6), loss_text, grid=True))
+    return alt.X(f"{field}:Q", scale=scale, axis=loss_axis(title, even_ticks(domain, 6), grid=True))
+
+
+def other(channel: Channel, field: str) -> Channel:
+    """Same axis for another column, such as the lower end of an interval.
+
+    Layers share an axis, and one that calls it otherwise, or not at all, takes its title away.
+    """
+    twin: Channel = channel.copy()
+    twin["shorthand"] = f"{field}:Q"
+    return twin

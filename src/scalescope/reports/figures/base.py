@@ -52,8 +52,3 @@ class Figure:
     table: Table
     twin_open: bool = False
     """Whether the table is shown at once and not on demand."""
-
-
-def short(value: float) -> float:
-    """Five significant digits: what a drawing needs, at a third of the bytes."""
-    return float(f"{value:.5g}")

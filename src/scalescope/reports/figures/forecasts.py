@@ -7,7 +7,7 @@ import altair as alt
 from scalescope.reports import text
 from scalescope.reports.contents import Contents
 from scalescope.reports.figures import axes, marks, theme
-from scalescope.reports.figures.base import Figure, Key, Panel, Row, short
+from scalescope.reports.figures.base import Figure, Key, Panel, Row
 from scalescope.reports.tables import Table, checked
 from scalescope.units import format_loss
 
@@ -21,11 +21,7 @@ def forecast_check(contents: Contents) -> Figure | None:
     known = sorted({f.measured for f in contents.forecasts if f.measured is not None})
     values = [value for row in rows for value in (row["low"], row["x"], row["high"])] + known
     domain = axes.padded_linear(values, 0.08)
-    x = alt.X(
-        "x:Q",
-        scale=alt.Scale(domain=list(domain), nice=False, zero=False),
-        axis=axes.axis(axes.LOSS_TITLE, axes.even_ticks(domain, 6), axes.loss_text, grid=True),
-    )
+    x = axes.loss_x("x", domain)
     layers = [*_measured(known, x), *_forecasts(rows, x)]
     keys = [Key(kind="extrapolation", label="extrapolation: forecast, with its interval", colour=theme.INK)]
     if known:
@@ -50,8 +46,8 @@ def _rows(contents: Contents) -> list[Row]:
     for index, each in enumerate(contents.forecasts):
         law = text.law_name(each.law)
         about = f"{law}\nforecast {text.shown(each.loss, format_loss)}\n{text.verdict(each)}"
-        ends = {"low": short(each.loss.low), "high": short(each.loss.high)}
-        rows.append({"law": law, "order": index, "x": short(each.loss.value), "about": about} | ends)
+        ends = {"low": each.loss.low, "high": each.loss.high}
+        rows.append({"law": law, "order": index, "x": each.loss.value, "about": about} | ends)
     return rows
 
 
@@ -59,17 +55,19 @@ def _forecasts(rows: list[Row], x: alt.X) -> list[alt.Chart]:
     axis = alt.Axis(labelLimit=150, labelFontSize=12, domain=False, ticks=False, title=None)
     y = alt.Y("law:N", sort=alt.SortField("order"), axis=axis)
     base = alt.Chart(marks.data(rows))
-    low = alt.X("low:Q", title=None)
-    bars = base.mark_rule(strokeWidth=2.4, strokeDash=[5, 3], color=theme.INK.light).encode(x=low, x2="high:Q", y=y)
-    dots = base.mark_point(filled=False, shape="square", size=80, strokeWidth=2, color=theme.INK.light).encode(
-        x=x, y=y, tooltip="about:N"
+    low = axes.other(x, "low")
+    bars = base.mark_rule(strokeWidth=2.4, strokeDash=[5, 3], stroke=theme.INK.light).encode(
+        x=low, x2=alt.X2("high"), y=y
     )
+    dots = base.mark_point(
+        filled=False, shape="square", size=80, strokeWidth=2, color=theme.INK.light
+    ).encode(x=x, y=y, tooltip=alt.Tooltip("about:N"))
     return [bars, dots]
 
 
 def _measured(known: list[float], x: alt.X) -> list[alt.Chart]:
     if not known:
         return []
-    rows = [{"x": short(value), "about": f"measured {format_loss(value)} nats/token"} for value in known]
+    rows = [{"x": value, "about": f"measured {format_loss(value)} nats/token"} for value in known]
     line = alt.Chart(marks.data(rows)).mark_rule(strokeWidth=2.4, color=theme.HELD_OUT.light)
-    return [line.encode(x=x, tooltip="about:N")]
+    return [line.encode(x=x, tooltip=alt.Tooltip("about:N"))]

@@ -7,11 +7,12 @@ import numpy as np
 
 from scalescope.reports.contents import Contents, Curve
 from scalescope.reports.figures import axes, marks, theme
-from scalescope.reports.figures.base import HELD, MEASURED, Figure, Key, Panel, Row, short
+from scalescope.reports.figures.base import HELD, Figure, Key, Panel, Row
 from scalescope.reports.tables import Table
 from scalescope.units import format_count, format_loss
 
-MOST_POINTS = 60
+MOST_KEYS = 6
+MOST_POINTS = 36
 """Points drawn of one curve; the JSON twin has all of them."""
 
 
@@ -21,7 +22,8 @@ def learning_curves(contents: Contents) -> Figure | None:
     if not drawn:
         return None
     sizes = sorted({curve.params for curve in drawn})
-    colours = dict(zip(map(format_count, sizes), theme.ordered(len(sizes)), strict=False))
+    labels = list(dict.fromkeys(map(format_count, sizes)))
+    colours = dict(zip(labels, theme.ordered(len(labels)), strict=True))
     chart = _chart(drawn, colours)
     label = f"Loss falling with tokens in {len(drawn)} runs of {format_count(sizes[0])} parameters and more."
     return Figure(
@@ -45,49 +47,55 @@ def thinned(curve: Curve) -> list[int]:
 
 
 def _rows(curve: Curve) -> list[Row]:
-    kind = HELD if curve.held_out else MEASURED
-    about = f"{curve.name}\nN {format_count(curve.params)}" + ("\nheld out of every fit" if curve.held_out else "")
-    fixed: Row = {"run": curve.name, "size": format_count(curve.params), "kind": kind, "about": about}
+    fixed: Row = {"run": curve.name, "size": format_count(curve.params)}
     return [
-        fixed | {"x": short(curve.tokens[i]), "y": short(curve.loss[i])}
+        fixed | {"x": curve.tokens[i], "y": curve.loss[i]}
         for i in thinned(curve)
         if curve.tokens[i] > 0 and np.isfinite(curve.loss[i])
     ]
 
 
 def _chart(drawn: list[Curve], colours: dict[str, theme.Colour]) -> alt.LayerChart:
-    rows = [row for curve in drawn for row in _rows(curve)]
+    fitted_rows = [row for curve in drawn if not curve.held_out for row in _rows(curve)]
+    held_rows = [row for curve in drawn if curve.held_out for row in _rows(curve)]
+    rows = fitted_rows + held_rows
     x = axes.log_x("x", axes.TOKENS_TITLE, axes.padded([row["x"] for row in rows], 0.01))
-    # The first steps are far above all that matters; the axis starts where a tenth of the points lie above.
+    # The first steps are far above all that matters; a few of them are cut off.
     top = float(np.quantile([row["y"] for row in rows], 0.97))
-    y = axes.loss_y("y", axes.padded([top, min(row["y"] for row in rows)], 0.03), title="Training loss, nats/token")
+    y = axes.loss_y(
+        "y", axes.padded([top, min(row["y"] for row in rows)], 0.03), title="Training loss, nats/token"
+    )
     scale = alt.Scale(domain=list(colours), range=[colour.light for colour in colours.values()])
     base = {"strokeWidth": 1.3, "opacity": 0.85, "clip": True}
     seen = (
-        alt.Chart(marks.data([row for row in rows if row["kind"] == MEASURED]))
+        alt.Chart(marks.data(fitted_rows))
         .mark_line(**base)
         .encode(
             x=x,
             y=y,
-            detail="run:N",
+            detail=alt.Detail("run:N"),
             color=alt.Color("size:N", scale=scale, legend=alt.Legend(title="Parameters N")),
-            tooltip="about:N",
+            tooltip=alt.Tooltip("run:N"),
         )
     )
-    held_rows = [row for row in rows if row["kind"] == HELD]
     if not held_rows:
         return marks.layered([seen])
     held = (
         alt.Chart(marks.data(held_rows))
         .mark_line(color=theme.HELD_OUT.light, strokeWidth=2.2, clip=True)
-        .encode(x=x, y=y, detail="run:N", tooltip="about:N")
+        .encode(x=x, y=y, detail=alt.Detail("run:N"), tooltip=alt.Tooltip("run:N"))
     )
     return marks.layered([seen, held])
 
 
 def _keys(drawn: list[Curve], colours: dict[str, theme.Colour]) -> tuple[Key, ...]:
-    fitted = {format_count(curve.params) for curve in drawn if not curve.held_out}
-    keys = [Key(kind="line", label=f"N {label}", colour=colours[label]) for label in colours if label in fitted]
+    sizes = sorted({curve.params for curve in drawn if not curve.held_out})
+    # The colours are ordered, so a few of them are a scale to read the others by.
+    chosen = dict.fromkeys(
+        round(place) for place in np.linspace(0, len(sizes) - 1, min(MOST_KEYS, len(sizes)))
+    )
+    labels = [format_count(sizes[index]) for index in chosen]
+    keys = [Key(kind="line", label=f"N = {label}", colour=colours[label]) for label in labels]
     if any(curve.held_out for curve in drawn):
         keys.append(Key(kind="line", label="held-out run", colour=theme.HELD_OUT))
     return tuple(keys)

@@ -10,7 +10,7 @@ from scalescope.planning.results import Plan
 from scalescope.points import Array, Estimate
 from scalescope.reports.contents import Contents
 from scalescope.reports.figures import axes, marks, predictions, theme
-from scalescope.reports.figures.base import Figure, Key, Panel, Row, short
+from scalescope.reports.figures.base import Figure, Key, Panel, Row
 from scalescope.reports.tables import Table
 from scalescope.reports.text import law_name, shown, two_digits
 from scalescope.units import format_count, format_flop
@@ -61,8 +61,8 @@ def _rules(plan: Plan) -> list[str]:
 
 
 def _bar(x: float, estimate: Estimate, about: str) -> Row:
-    ends = {"low": short(estimate.low), "high": short(estimate.high)}
-    return {"x": short(x), "y": short(estimate.value), "about": about} | ends
+    ends = {"low": estimate.low, "high": estimate.high}
+    return {"x": x, "y": estimate.value, "about": about} | ends
 
 
 def _plan_rows(plan: Plan, letter: str) -> list[Row]:
@@ -99,9 +99,7 @@ def _rule_rows(plan: Plan, letter: str, compute: tuple[float, float]) -> list[Ro
         at = np.log([c for c, _ in advised])
         value = np.log([a.params if letter == "N" else a.tokens for _, a in advised])
         slope, start = np.polyfit(at, value, 1)
-        rows += [
-            {"x": short(c), "y": short(float(np.exp(start + slope * np.log(c)))), "rule": rule} for c in compute
-        ]
+        rows += [{"x": c, "y": float(np.exp(start + slope * np.log(c))), "rule": rule} for c in compute]
     return rows
 
 
@@ -121,9 +119,14 @@ def _panel(letter: str, plan: Plan, fit: Fit | None, minima: Fit | None) -> Pane
     rules = _rule_rows(plan, letter, domain)
     x = axes.log_x("x", axes.COMPUTE_TITLE, domain, axes.bare_flop)
     title = axes.size_title(plan.count) if letter == "N" else axes.TOKENS_TITLE
-    ends = [row[key] for row in (*planned, *measured, *curve, *rules) for key in ("y", "low", "high") if key in row]
+    ends = [
+        row[key]
+        for row in (*planned, *measured, *curve, *rules)
+        for key in ("y", "low", "high")
+        if key in row
+    ]
     y = axes.log_y("y", f"Best {title[0].lower()}{title[1:]}", axes.padded(ends, 0.03))
-    layers = [_rule_lines(rules, x, y)] if rules else []
+    layers = _rule_lines(rules, x, y) if rules else []
     layers += marks.curve(curve, x, y) if curve else []
     layers += _minima(measured, x, y) if measured else []
     layers += marks.planned(planned, x, y)
@@ -132,29 +135,26 @@ def _panel(letter: str, plan: Plan, fit: Fit | None, minima: Fit | None) -> Pane
     return Panel(title=f"Best {what}", chart=marks.layered(layers, 330), label=label)
 
 
-def _rule_lines(rows: list[Row], x: alt.X, y: alt.Y) -> alt.Chart:
+def _rule_lines(rows: list[Row], x: alt.X, y: alt.Y) -> list[alt.Chart]:
     rules = list(dict.fromkeys(row["rule"] for row in rows))
     tints = alt.Scale(domain=rules, range=[rule_colour(rule).light for rule in rules])
-    dashes = alt.Scale(domain=rules, range=[list(_DASHES[i % len(_DASHES)]) for i in range(len(rules))])
-    return (
-        alt.Chart(marks.data(rows))
-        .mark_line(strokeWidth=1.8, clip=True)
-        .encode(
-            x=x,
-            y=y,
-            color=alt.Color("rule:N", scale=tints, title=None),
-            strokeDash=alt.StrokeDash("rule:N", scale=dashes, title=None),
-        )
-    )
+    colour = alt.Color("rule:N", scale=tints, title=None)
+    # A dash of its own for each rule is a mark's property: the scale of dashes tells fitted from extrapolated.
+    return [
+        alt.Chart(marks.data([row for row in rows if row["rule"] == rule]))
+        .mark_line(strokeWidth=1.8, clip=True, strokeDash=list(_DASHES[index % len(_DASHES)]))
+        .encode(x=x, y=y, color=colour, tooltip=alt.Tooltip("rule:N"))
+        for index, rule in enumerate(rules)
+    ]
 
 
 def _minima(rows: list[Row], x: alt.X, y: alt.Y) -> list[alt.Chart]:
     base = alt.Chart(marks.data(rows))
     bars = base.mark_rule(strokeWidth=1.6, color=theme.INK.light, clip=True).encode(
-        x=x, y=alt.Y("low:Q", title=None), y2="high:Q"
+        x=x, y=axes.other(y, "low"), y2=alt.Y2("high")
     )
     crosses = base.mark_point(filled=True, shape="cross", size=70, color=theme.INK.light, opacity=1).encode(
-        x=x, y=y, tooltip="about:N"
+        x=x, y=y, tooltip=alt.Tooltip("about:N")
     )
     return [bars, crosses]
 

@@ -47,4 +47,6 @@ def _table(runs: Runs) -> Table:
         ("Loss L, nats/token", runs.loss, format_loss),
     )
     rows = tuple((name, show(float(col.min())), show(float(col.max()))) for name, col, show in spans)
-    return Table(name="runs-span", title="What the runs span", columns=("Quantity", "Lowest", "Highest"), rows=rows)
+    return Table(
+        name="runs-span", title="What the runs span", columns=("Quantity", "Lowest", "Highest"), rows=rows
+    )

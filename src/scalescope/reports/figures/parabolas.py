@@ -9,7 +9,7 @@ from scalescope.fitting.result import Fit, Parabola
 from scalescope.points import Runs
 from scalescope.reports.contents import Contents
 from scalescope.reports.figures import axes, marks, predictions, theme
-from scalescope.reports.figures.base import Figure, Key, Panel, Row, short
+from scalescope.reports.figures.base import Figure, Key, Panel, Row
 from scalescope.reports.tables import Table
 from scalescope.reports.text import number, shown, three_digits
 from scalescope.units import format_count, format_flop, format_loss
@@ -28,8 +28,16 @@ def parabola_figure(fit: Fit, runs: Runs | None) -> Figure:
     points = [] if runs is None else marks.run_rows(runs, runs.size, runs.loss)
     held = [] if runs is None else _held_curves(fit, runs)
     rows = [row for each in curves.values() for row in each]
-    x = axes.log_x("x", axes.size_title(fit.count), axes.padded([row["x"] for row in (*rows, *points, *held)], 0.03))
-    y = axes.loss_y("y", axes.padded_linear([row["y"] for row in (*rows, *points, *held)], 0.05), log=False)
+    x = axes.log_x(
+        "x", axes.size_title(fit.count), axes.padded([row["x"] for row in (*rows, *points, *held)], 0.03)
+    )
+    y = axes.loss_y(
+        "y",
+        axes.padded_linear(
+            [row[end] for row in (*rows, *points, *held) for end in ("y", "low") if end in row], 0.03
+        ),
+        log=False,
+    )
     tints = _tints(fit, colours)
     layers = [part for index, each in curves.items() for part in marks.curve(each, x, y, tints[index])]
     layers += marks.curve(held, x, y, theme.HELD_OUT) if held else []
@@ -39,9 +47,13 @@ def parabola_figure(fit: Fit, runs: Runs | None) -> Figure:
     keys = [] if runs is None else marks.run_keys(runs, colours)
     keys.append(Key(kind="minimum", label="minimum of a parabola, with its interval", colour=theme.INK))
     keys.append(Key(kind="fitted", label="parabola among its runs", colour=theme.MUTED))
-    keys.append(Key(kind="extrapolation", label="extrapolation: parabola beyond its runs", colour=theme.MUTED))
+    keys.append(
+        Key(kind="extrapolation", label="extrapolation: parabola beyond its runs", colour=theme.MUTED)
+    )
     if held:
-        keys.append(Key(kind="extrapolation", label="extrapolation to the held-out compute", colour=theme.HELD_OUT))
+        keys.append(
+            Key(kind="extrapolation", label="extrapolation to the held-out compute", colour=theme.HELD_OUT)
+        )
     return Figure(
         name="isoflop",
         title="IsoFLOP parabolas and their minima",
@@ -83,7 +95,9 @@ def _held_curves(fit: Fit, runs: Runs) -> list[Row]:
     held = runs.select(runs.held_out)
     compute = float(np.exp(np.mean(np.log(held.compute))))
     best = float(predictions.frontier(fit, np.array([compute]))["N"][0][0])
-    x = predictions.grid(min(best / 3, float(held.size.min()) / 1.2), max(best * 3, float(held.size.max()) * 1.2))
+    x = predictions.grid(
+        min(best / 3, float(held.size.min()) / 1.2), max(best * 3, float(held.size.max()) * 1.2)
+    )
     at = {"N": x, "C": np.full(len(x), compute)}
     low, high = predictions.band(fit.samples(**at), fit.level)
     return predictions.rows(x, (fit.loss(**at), low, high), (float(x[0]) / 2, float(x[0])))
@@ -92,20 +106,22 @@ def _held_curves(fit: Fit, runs: Runs) -> list[Row]:
 def _minima(fit: Fit, x: alt.X, y: alt.Y) -> list[alt.Chart]:
     rows = [
         {
-            "x": short(each.size.value),
-            "y": short(each.loss.value),
-            "low": short(each.size.low),
-            "high": short(each.size.high),
+            "x": each.size.value,
+            "y": each.loss.value,
+            "low": each.size.low,
+            "high": each.size.high,
             "about": f"minimum at {format_flop(each.budget)}\nN* {shown(each.size, format_count)}\n"
             f"L* {shown(each.loss, format_loss)}",
         }
         for each in fit.parabolas
     ]
     base = alt.Chart(marks.data(rows))
-    low = alt.X("low:Q", title=None)
-    bars = base.mark_rule(strokeWidth=2, color=theme.INK.light, clip=True).encode(x=low, x2="high:Q", y=y)
+    low = axes.other(x, "low")
+    bars = base.mark_rule(strokeWidth=2, color=theme.INK.light, clip=True).encode(
+        x=low, x2=alt.X2("high"), y=y
+    )
     crosses = base.mark_point(filled=True, shape="cross", size=70, color=theme.INK.light, opacity=1).encode(
-        x=x, y=y, tooltip="about:N"
+        x=x, y=y, tooltip=alt.Tooltip("about:N")
     )
     return [bars, crosses]
 
@@ -123,5 +139,13 @@ def _table(fit: Fit) -> Table:
         )
         for each in fit.parabolas
     )
-    columns = ("Compute C", "Runs", "N at the minimum", "D at the minimum", "L at the minimum", "Curvature", "R²")
+    columns = (
+        "Compute C",
+        "Runs",
+        "N at the minimum",
+        "D at the minimum",
+        "L at the minimum",
+        "Curvature",
+        "R²",
+    )
     return Table(name="isoflop-table", title="Minima of the parabolas", columns=columns, rows=rows)

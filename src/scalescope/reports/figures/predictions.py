@@ -10,9 +10,9 @@ from scalescope.fitting.result import Fit
 from scalescope.laws import get_law
 from scalescope.laws.optimum import optimal_size
 from scalescope.points import Array
-from scalescope.reports.figures.base import BEYOND, FITTED, Row, short
+from scalescope.reports.figures.base import BEYOND, FITTED, Row
 
-N_POINTS = 40
+N_POINTS = 28
 """Points of a curve in the fitted range; straight or gently bent on log axes, so few are enough."""
 
 
@@ -77,8 +77,8 @@ def rows(x: Array, curve: tuple[Array, Array, Array], edges: tuple[float, float]
         if mask.sum() < 2:
             continue
         for index in np.flatnonzero(mask):
-            y, y_low, y_high = (short(float(line[index])) for line in curve)
-            row: Row = {"x": short(float(x[index])), "y": y, "part": part, "piece": piece}
+            y, y_low, y_high = (float(line[index]) for line in curve)
+            row: Row = {"x": float(x[index]), "y": y, "part": part, "piece": piece}
             if np.isfinite(y_low) and np.isfinite(y_high):
                 row |= {"low": y_low, "high": y_high}
             made.append(row | more)

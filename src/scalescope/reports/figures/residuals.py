@@ -6,6 +6,7 @@ import altair as alt
 import numpy as np
 
 from scalescope.fitting.result import Fit
+from scalescope.laws import get_law
 from scalescope.points import Array, Runs
 from scalescope.reports.contents import Contents
 from scalescope.reports.figures import axes, marks, predictions, theme
@@ -16,7 +17,7 @@ from scalescope.units import format_percent
 
 
 def fit_residuals(contents: Contents) -> Figure | None:
-    """Residuals of every law of two variables against compute; None without such a law."""
+    """Residuals of every law of two variables against predicted loss; None without such a law."""
     laws = {name: fit for name, fit in contents.fits.items() if predictions.has_frontier(fit)}
     if not laws:
         return None
@@ -24,7 +25,9 @@ def fit_residuals(contents: Contents) -> Figure | None:
     misses = {name: residuals(fit, contents.runs) for name, fit in ranked}
     widest = 1.1 * max(float(np.abs(miss).max()) for miss in misses.values())
     panels = tuple(_panel(fit, contents.runs, misses[name], widest) for name, fit in ranked)
-    band = Key(kind="fitted", label="one residual standard deviation, over the fitted range", colour=theme.INK)
+    band = Key(
+        kind="fitted", label="one residual standard deviation, over the fitted range", colour=theme.INK
+    )
     beyond = Key(kind="extrapolation", label="extrapolation", colour=theme.INK)
     return Figure(
         name="residuals",
@@ -37,33 +40,33 @@ def fit_residuals(contents: Contents) -> Figure | None:
     )
 
 
-def residuals(fit: Fit, runs: Runs) -> Array:
-    """Measured over predicted loss, less one, of every run, the held-out ones too."""
+def predicted(fit: Fit, runs: Runs) -> Array:
+    """Loss that a law says for every run, the held-out ones too."""
     at = {"N": runs.size, "D": runs.tokens, "C": runs.compute}
-    variables = {name: at[name] for name in ("N", "D", "C") if name in _variables(fit)}
-    return np.asarray(runs.loss / fit.loss(**variables) - 1)
+    return fit.loss(**{name: at[name] for name in get_law(fit.law).variables})
 
 
-def _variables(fit: Fit) -> tuple[str, ...]:
-    from scalescope.laws import get_law
-
-    return get_law(fit.law).variables
+def residuals(fit: Fit, runs: Runs) -> Array:
+    """Measured over predicted loss, less one, of every run."""
+    return np.asarray(runs.loss / predicted(fit, runs) - 1)
 
 
 def _panel(fit: Fit, runs: Runs, miss: Array, widest: float) -> Panel:
-    domain = axes.padded(runs.compute.tolist(), 0.05)
-    x = axes.log_x("x", axes.COMPUTE_TITLE, domain, axes.bare_flop)
+    told = predicted(fit, runs)
+    domain = axes.padded_linear(told.tolist(), 0.05)
+    x = axes.loss_x("x", domain, "Predicted loss, nats/token")
     limits = (-widest, widest)
     scale = alt.Scale(domain=list(limits), nice=False)
     ticks = axes.even_ticks(limits, 6)
     y = alt.Y("y:Q", scale=scale, axis=axes.axis("Measured over predicted loss", ticks, signed, grid=True))
-    span = (float(fit.ranges["C"][0]), float(fit.ranges["C"][1]))
+    fitted = told[~runs.held_out]
+    span = (float(fitted.min()), float(fitted.max()))
     at = predictions.reaching(span, domain[0], domain[1])
     flat = np.zeros(len(at))
     rows = predictions.rows(at, (flat, flat - fit.residual_sd, flat + fit.residual_sd), span)
-    points = marks.run_rows(runs, runs.compute, miss)
+    points = marks.run_rows(runs, told, miss)
     layers = [*marks.curve(rows, x, y), *marks.measured(points, x, y, marks.group_colours(runs))]
-    label = f"Residuals of {law_name(fit.law)} against compute."
+    label = f"Residuals of {law_name(fit.law)} against predicted loss."
     return Panel(title=law_name(fit.law), chart=marks.layered(layers, 240), label=label)
 
 

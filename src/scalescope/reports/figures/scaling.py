@@ -11,7 +11,7 @@ from scalescope.laws import get_law
 from scalescope.points import Array, Runs
 from scalescope.reports.contents import Contents
 from scalescope.reports.figures import axes, marks, predictions
-from scalescope.reports.figures.base import FITTED, Figure, Panel, Row, short
+from scalescope.reports.figures.base import FITTED, Figure, Panel, Row
 from scalescope.reports.tables import Table
 from scalescope.reports.text import law_name, number
 from scalescope.units import format_count, format_flop, format_loss
@@ -49,7 +49,8 @@ def loss_scaling(contents: Contents) -> Figure | None:
         name="scaling",
         title="Loss against parameters, tokens and compute",
         caption="The law lies along the best runs of each value: the dots above it are held back by the other "
-        "quantity, too few tokens for their size or too small a model for their tokens.",
+        "quantity, too few tokens for their size or too small a model for their tokens. A law of two variables "
+        "is followed at its best size.",
         panels=panels,
         keys=(*keys, *([marks.plan_key()] if plan_rows else [])),
         table=_table([line for line in lines if line is not None]),
@@ -85,8 +86,9 @@ def line_of(fit: Fit, variable: str, low: float, high: float) -> Line:
     best = predictions.frontier(fit, compute)
     x = compute if variable == "C" else best[variable][0]
     at_edges = tuple(float(np.interp(edge, compute, x)) for edge in edges)
-    name = f"{law_name(fit.law)} at the best size"
-    return Line(variable=variable, name=name, x=x, curve=best["L"], edges=(at_edges[0], at_edges[1]))
+    return Line(
+        variable=variable, name=law_name(fit.law), x=x, curve=best["L"], edges=(at_edges[0], at_edges[1])
+    )
 
 
 def _line(contents: Contents, variable: str, headline: Fit | None) -> Line | None:
@@ -120,10 +122,10 @@ def _plan_rows(contents: Contents) -> dict[str, list[Row]]:
     if contents.plan is None or not contents.plan.allocations:
         return {}
     first = contents.plan.allocations[0]
-    loss = {"y": short(first.loss.value), "low": short(first.loss.low), "high": short(first.loss.high)}
+    loss = {"y": first.loss.value, "low": first.loss.low, "high": first.loss.high}
     about = f"plan for {format_flop(first.compute)}\nL {format_loss(first.loss.value)} nats/token"
     places = {"N": first.params.value, "D": first.tokens.value, "C": first.compute}
-    return {key: [loss | {"x": short(value), "about": about}] for key, value in places.items()}
+    return {key: [loss | {"x": value, "about": about}] for key, value in places.items()}
 
 
 def _panel(variable: str, line: Line | None, runs: Runs | None, plan: list[Row]) -> Panel:
@@ -134,13 +136,17 @@ def _panel(variable: str, line: Line | None, runs: Runs | None, plan: list[Row])
     title = {"N": axes.size_title(count), "D": axes.TOKENS_TITLE, "C": axes.COMPUTE_TITLE}[variable]
     show = axes.bare_flop if variable == "C" else format_count
     x = axes.log_x("x", title, axes.padded([row["x"] for row in everything], 0.03), show)
-    y = axes.loss_y("y", axes.padded([row[key] for row in everything for key in ("y", "low") if key in row], 0.04))
+    y = axes.loss_y(
+        "y", axes.padded([row[key] for row in everything for key in ("y", "low") if key in row], 0.04)
+    )
     layers = marks.curve(curve, x, y) if curve else []
     layers += marks.measured(points, x, y, marks.group_colours(runs)) if runs is not None else []
     layers += marks.planned(plan, x, y) if plan else []
     name = "" if line is None else line.name
     label = f"Loss against {WORDS[variable]}, measured runs and {name or 'no law'}."
-    return Panel(title=f"{WORDS[variable].capitalize()}: {name}", chart=marks.layered(layers, 320), label=label)
+    return Panel(
+        title=f"{WORDS[variable].capitalize()}: {name}", chart=marks.layered(layers, 320), label=label
+    )
 
 
 def _table(lines: list[Line]) -> Table:
@@ -152,7 +158,9 @@ def _table(lines: list[Line]) -> Table:
             chosen = np.flatnonzero(mask)
             for index in chosen[np.linspace(0, len(chosen) - 1, min(_TWIN_ROWS, len(chosen))).astype(int)]:
                 value, low, high = (float(column[index]) for column in line.curve)
-                interval = f"{number(value, format_loss)} [{number(low, format_loss)}, {number(high, format_loss)}]"
+                interval = (
+                    f"{number(value, format_loss)} [{number(low, format_loss)}, {number(high, format_loss)}]"
+                )
                 rows.append((f"{line.variable} = {show(float(line.x[index]))}", line.name, part, interval))
     columns = ("At", "Law", "Part", "Loss L, nats/token")
     return Table(name="scaling-table", title="The laws at a few values", columns=columns, rows=tuple(rows))

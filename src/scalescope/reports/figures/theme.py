@@ -79,7 +79,13 @@ def config() -> dict[str, Any]:
             "tickSize": 4,
             "labelOverlap": True,
         },
-        "axisY": {"domain": False, "ticks": False, "titleAnchor": "end", "titleAngle": 0, "titleAlign": "left"}
+        "axisY": {
+            "domain": False,
+            "ticks": False,
+            "titleAnchor": "end",
+            "titleAngle": 0,
+            "titleAlign": "left",
+        }
         | {"titleBaseline": "bottom", "titleX": 0, "titleY": -8},
         "legend": words | {"orient": "bottom", "direction": "horizontal", "columns": 3, "symbolSize": 70},
         "title": {"color": INK.light, "fontSize": 13, "fontWeight": 600, "anchor": "start", "offset": 22},

@@ -24,11 +24,20 @@
   // Nothing is ever fetched: the data are inside the specifications.
   const refuse = () => Promise.reject(new Error("reports ask for no files"));
   const loader = { options: {}, load: refuse, http: refuse, file: refuse, sanitize: refuse };
-  const config = JSON.parse(document.getElementById("figure-config").textContent);
+  const read = (id) => JSON.parse(document.getElementById(id).textContent);
+  const config = read("figure-config");
+  const texts = read("figure-texts");
+
+  function unpacked({ columns, numbers, rows }) {
+    const cell = (name, value) => (numbers.includes(name) ? value : texts[value]);
+    const present = (row) => columns.map((name, i) => [name, row[i]]).filter(([, value]) => value !== null);
+    return rows.map((row) => Object.fromEntries(present(row).map(([name, value]) => [name, cell(name, value)])));
+  }
 
   async function draw(place) {
-    const source = document.getElementById(place.dataset.spec);
-    const spec = vegaLite.compile(JSON.parse(source.textContent), { config }).spec;
+    const chart = read(place.dataset.spec);
+    for (const name in chart.datasets) chart.datasets[name] = unpacked(chart.datasets[name]);
+    const spec = vegaLite.compile(chart, { config }).spec;
     const view = new vega.View(vega.parse(spec, null, { ast: true }), {
       expr: vegaInterpreter,
       renderer: "svg",
