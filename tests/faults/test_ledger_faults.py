@@ -27,18 +27,19 @@ from pathlib import Path
 from scalescope.executors import LocalExecutor, Task
 from scalescope.studies.ledger import Ledger
 
-with Ledger.open(Path(sys.argv[1])) as ledger, LocalExecutor(2, allowed=["executor_tasks."]) as executor:
-    ledger.add_trials({"a": {}, "b": {}})
-    for key in ("a", "b"):
-        payload = {"x": 2, "steps": 1000, "seconds": 60}
-        executor.submit(Task(key=key, function="executor_tasks:work", payload=payload))
+with Ledger.open(Path(sys.argv[1])) as ledger, LocalExecutor(3, allowed=["executor_tasks."]) as executor:
+    ledger.add_trials({"a": {}, "b": {}, "silent": {}})
+    payload = {"x": 2, "steps": 1000, "seconds": 60}
+    for key, function in (("silent", "wait"), ("a", "work"), ("b", "work")):
+        executor.submit(Task(key=key, function=f"executor_tasks:{function}", payload=payload))
     while True:
         for event in executor.events(1.0):
             if event.kind == "started":
                 ledger.start(event.key)
             if event.kind == "message":
-                ledger.record_point(event.key, f"{event.key}@{event.data['step']}", event.data)
-                print(event.key, event.data["step"], event.data["pid"], flush=True)
+                step = event.data.get("step", 0)
+                ledger.record_point(event.key, f"{event.key}@{step}", event.data)
+                print(event.key, step, event.data["pid"], flush=True)
 """
 
 
@@ -116,7 +117,9 @@ def offsets(path, page=4096):
 @pytest.mark.slow
 def test_killing_the_driver_ends_its_workers_and_keeps_every_point(tmp_path):
     with driver(tmp_path) as process:
-        seen = [process.stdout.readline().split() for _ in range(30)]
+        seen = []
+        while len(seen) < 30 or len({key for key, _, _ in seen}) < 3:
+            seen.append(process.stdout.readline().split())
         process.send_signal(signal.SIGKILL)
         killed = time.monotonic()
         process.wait()
@@ -124,11 +127,36 @@ def test_killing_the_driver_ends_its_workers_and_keeps_every_point(tmp_path):
         while any(alive(pid) for pid in workers):
             assert time.monotonic() - killed < 2, "a worker outlived its driver by two seconds"
             time.sleep(0.01)
-    assert len(workers) == 2
+    assert len(workers) == 3
     with Ledger.open(tmp_path) as ledger:
         assert {f"{key}@{step}" for key, step, _ in seen} <= {point.key for point in ledger.points()}
         assert ledger.findings() == ()
-        assert set(ledger.reset_interrupted()) == {"a", "b"}
+        assert set(ledger.reset_interrupted()) == {"a", "b", "silent"}
+
+
+def test_a_page_of_zeros_is_refused_wherever_it_is(whole, tmp_path):
+    folder, _ = whole
+    content = (folder / "ledger.sqlite").read_bytes()
+    for start in range(0, len(content), 4096):
+        study = shutil.copytree(folder, tmp_path / str(start))
+        remove_backup(study)
+        damaged = content[:start] + bytes(4096) + content[start + 4096 :]
+        (study / "ledger.sqlite").write_bytes(damaged)
+        with pytest.raises(LedgerError, match="is damaged: ") as caught:
+            Ledger.open(study, IDENTITY)
+        assert "\n" not in str(caught.value)
+        assert (study / "ledger.sqlite").read_bytes() == damaged
+
+
+def test_a_cut_in_text_that_means_nothing_to_us_is_damage_too(tmp_path):
+    with Ledger.open(tmp_path, IDENTITY) as ledger:
+        ledger.add_trials({"t": {}})
+        ledger.fail("t", "x" * 20_000)
+    remove_backup(tmp_path)
+    content = (tmp_path / "ledger.sqlite").read_bytes()
+    os.truncate(tmp_path / "ledger.sqlite", content.rindex(b"xxxx") - 100)
+    with pytest.raises(LedgerError, match="is damaged"):
+        Ledger.open(tmp_path)
 
 
 @pytest.mark.slow

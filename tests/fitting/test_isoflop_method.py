@@ -80,6 +80,24 @@ def test_a_parabola_that_opens_downwards_is_not_used(make_grid) -> None:
     assert "FIT007" in {finding.code for finding in found.findings}
 
 
+def test_stray_runs_are_counted_and_not_used(make_grid) -> None:
+    runs = make_grid("isoflop")
+    budget = runs["budget"].copy()
+    budget[:5] = budget[:5] * np.array([2.0, 3.0, 5.0, 7.0, 11.0])
+    found = fit(Runs.from_columns({**runs.columns, "budget": budget}), "isoflop", resamples=0)
+    assert len(found.parabolas) == 3
+    assert "FIT014" in {finding.code for finding in found.findings}
+
+
+def test_computes_without_gaps_are_not_taken_for_a_budget() -> None:
+    compute = np.geomspace(1e10, 1e12, 60)
+    size = np.sqrt(compute / 120) * np.tile([0.3, 1.0, 3.0], 20)
+    runs = Runs.from_columns({"params": size, "compute": compute, "loss": 2 + 0.1 * np.log(size) ** 2})
+    with pytest.raises(InputError) as raised:
+        fit(runs, "isoflop")
+    assert "not one budget" in raised.value.hint
+
+
 def test_two_usable_budgets_are_too_few(make_grid) -> None:
     with pytest.raises(InputError, match="isoflop needs 3 budgets with a minimum between their sizes, got 2"):
         fit(make_grid("isoflop", n_budgets=2), "isoflop")

@@ -72,7 +72,7 @@ def test_a_weight_of_two_is_the_run_twice(make_grid) -> None:
     assert ends[0] == pytest.approx(ends[1], rel=1e-9)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(scale=st.floats(1e-3, 1e3))
 def test_the_unit_of_the_weights_does_not_matter(scale: float) -> None:
     law = get_law("loss-size")

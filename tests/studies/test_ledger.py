@@ -138,6 +138,16 @@ class TestNotes:
         assert ledger.meta("absent", 7) == 7
 
 
+def test_an_interrupt_in_the_middle_of_a_change_undoes_it_and_the_ledger_goes_on(ledger):
+    changes = ledger.meta("changes")
+    with pytest.raises(KeyboardInterrupt), ledger._change() as connection:
+        connection.execute("DELETE FROM trials")
+        raise KeyboardInterrupt
+    assert ledger.meta("changes") == changes
+    assert states(ledger) == {"small": "pending", "large": "pending"}
+    ledger.start("small")
+
+
 class TestReopening:
     def test_finds_everything_again(self, tmp_path):
         with Ledger.open(tmp_path, IDENTITY) as ledger:

@@ -89,10 +89,10 @@ def past_errors(fitted: Fitted) -> tuple[Holdout, ...]:
 
 
 def spent(fitted: Fitted) -> float:
-    """Training FLOP of all runs; of a fit alone, of its largest run."""
+    """Training FLOP spent on the runs; of a fit alone, of its largest run."""
     if fitted.runs is None:
         return fitted.fit.ranges["C"][1]
-    return float(fitted.runs.compute.sum())
+    return fitted.runs.spent
 
 
 def read_contents(source: str, options: FitOptions) -> Contents:

@@ -23,7 +23,7 @@ from typing import Literal
 from scalescope.errors import InputError
 
 Count = Literal["params", "params_nonembedding", "params_matmul"]
-"""Which parameters `N` counts: all; without embedding and head (Kaplan); blocks and head (what multiplies)."""
+"""Which parameters N counts: all; without embedding and head (Kaplan); blocks and head (what multiplies)."""
 
 COUNTS: tuple[Count, ...] = ("params", "params_nonembedding", "params_matmul")
 

@@ -55,10 +55,10 @@ def compute_rungs(runs: Runs, *, ratio: float = 3.0, most: int = 12) -> tuple[Gr
 
 
 def gap_clusters(values: Array, gap: float = GAP) -> list[npt.NDArray[np.intp]]:
-    """Row indices of values that follow each other without a gap in their logarithm, lowest first."""
+    """Row indices of values that follow each other without a gap in their logarithm, lowest values first."""
     order = np.argsort(values, kind="stable")
     steps = np.diff(np.log(values[order]))
-    return list(np.split(order, np.flatnonzero(steps > gap) + 1))
+    return [np.sort(rows) for rows in np.split(order, np.flatnonzero(steps > gap) + 1)]
 
 
 def _middle(values: Array) -> float:

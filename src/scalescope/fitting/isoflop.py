@@ -27,6 +27,8 @@ from scalescope.points import Array, Finding, Runs
 
 FEWEST = 3
 """Budgets, and sizes in each."""
+WIDEST = 1.5
+"""Highest over lowest compute of a budget that no column names."""
 SQUARES = 1e6
 """A Huber threshold that no residual reaches: least squares."""
 
@@ -57,7 +59,12 @@ def find_valleys(runs: Runs) -> tuple[tuple[Valley, ...], tuple[Finding, ...]]:
     """
     valleys: list[Valley] = []
     findings: list[Finding] = []
-    for group in budget_groups(runs):
+    groups = budget_groups(runs)
+    whole = [group for group in groups if n_sizes(runs, group) >= FEWEST]
+    if len(whole) < len(groups):
+        text = f"{len(groups) - len(whole)} of {len(groups)} budgets have fewer than {FEWEST} sizes."
+        findings.append(Finding(code="FIT014", text=text, hint="They are not used; give each several sizes."))
+    for group in whole:
         found = _valley_or_doubt(runs, group)
         if isinstance(found, Finding):
             findings.append(found)
@@ -72,15 +79,22 @@ def find_valleys(runs: Runs) -> tuple[tuple[Valley, ...], tuple[Finding, ...]]:
     return tuple(valleys), tuple(findings)
 
 
-def _valley_or_doubt(runs: Runs, group: Group) -> Valley | Finding:
-    from scalescope.units import format_count, format_flop
+def n_sizes(runs: Runs, group: Group) -> int:
+    """How many different sizes a budget has."""
+    return int(setting_labels(runs.size[group.rows]).max()) + 1
 
-    size = runs.size[group.rows]
+
+def _valley_or_doubt(runs: Runs, group: Group) -> Valley | Finding:
+    from scalescope.units import format_count, format_factor, format_flop
+
+    size, compute = runs.size[group.rows], runs.compute[group.rows]
     at, hint = format_flop(group.compute), "Add sizes on both sides of the minimum."
-    n_sizes = int(setting_labels(size).max()) + 1
-    if n_sizes < FEWEST:
-        text = f"Budget {at} has {n_sizes} sizes of the {FEWEST} that a parabola needs and is not used."
-        return Finding(code="FIT007", text=text, hint=hint)
+    spread = float(compute.max() / compute.min())
+    if "budget" not in runs and spread > WIDEST:
+        text = (
+            f"Computes around {at} run over a factor {format_factor(spread)} without a gap: not one budget."
+        )
+        return Finding(code="FIT015", text=text, hint="They are not used; name budgets in a column `budget`.")
     valley = Valley.build(
         compute=group.compute,
         rows=group.rows,

@@ -133,6 +133,20 @@ class Runs:
         """Which rows no fit may use, shape (n_runs,)."""
         return np.asarray(self.columns.get("held_out", np.zeros(len(self))) > 0)
 
+    @property
+    def spent(self) -> float:
+        """FLOP spent on these runs.
+
+        Rows of one name and seed are branches of one training run, of which only the longest counts.
+        """
+        if not self.names:
+            return float(self.compute.sum())
+        longest: dict[tuple[str, float], float] = {}
+        seeds = self.columns.get("seed", np.zeros(len(self)))
+        for name, seed, compute in zip(self.names, seeds, self.compute, strict=True):
+            longest[name, seed] = max(compute, longest.get((name, seed), 0.0))
+        return sum(longest.values())
+
     def select(self, mask: npt.NDArray[np.bool_]) -> Runs:
         """Return the rows where `mask` is true."""
         names = tuple(name for name, keep in zip(self.names, mask, strict=True) if keep) if self.names else ()

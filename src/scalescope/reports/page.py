@@ -1,4 +1,4 @@
-"""One self-contained page: sentences, figures, tables, scripts and style in a single file, nothing asked for."""
+"""One self-contained page: sentences, figures, tables, scripts and style in a file that asks for no other."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from scalescope.units import format_factor, format_loss
 if TYPE_CHECKING:
     from jinja2 import Environment
     from markupsafe import Markup
+
+    from scalescope.reports.figures import Figure
 
 
 _ROOM = Path(__file__).parent
@@ -103,7 +105,7 @@ def render(contents: Contents, twin_name: str = "report.json") -> str:
         runs=tables.all_runs(contents),
         facts=_facts(contents),
         twin_name=twin_name,
-        style=_safe(_style()),
+        style=_safe(_style(figures, "".join(specs.values()))),
         config=_safe(in_script(theme.config())),
         specs={name: _safe(spec) for name, spec in specs.items()},
         texts=_safe(texts),
@@ -162,12 +164,19 @@ def _facts(contents: Contents) -> dict[str, str]:
     return facts
 
 
-def _style() -> str:
+def _style(figures: list[Figure], drawn: str) -> str:
+    """Style of the page with the colours that it uses, under both schemes."""
     from scalescope.reports.figures import theme
-    from scalescope.reports.specs import colours
+    from scalescope.reports.specs import colours, variable
 
-    light = "".join(f"--{name}:{colour.light};" for name, colour in colours().items())
-    dark = "".join(f"--{name}:{colour.dark};" for name, colour in colours().items())
+    keys = {variable(key.colour) for figure in figures for key in figure.keys}
+    used = {
+        name: colour
+        for name, colour in colours().items()
+        if name in theme.ROLES or f"var(--{name})" in keys or f"var(--{name})" in drawn
+    }
+    light = "".join(f"--{name}:{colour.light};" for name, colour in used.items())
+    dark = "".join(f"--{name}:{colour.dark};" for name, colour in used.items())
     return (
         f":root{{--sans:{theme.FONT};{light}}}\n"
         f"@media screen and (prefers-color-scheme: dark){{:root{{{dark}}}}}\n" + _template("report.css")

@@ -28,8 +28,8 @@ def plot(
 ) -> alt.HConcatChart:
     """Draw a result.
 
-    A fit is drawn along its own variable, or as parabolas if that is what it is; a plan as best size and tokens
-    against compute; runs as loss against compute and size.
+    A fit is drawn along its own variable, or as parabolas if that is what it is; a plan as best size and
+    tokens against compute; runs as loss against compute and size.
 
     Parameters
     ----------
@@ -60,10 +60,9 @@ def plot(
     panels = [
         panel.chart.properties(width=WIDTH, title=panel.title or chosen.title) for panel in chosen.panels
     ]
-    chart = alt.hconcat(*panels).configure(**theme.config())
-    return chart.configure(
-        background=theme.PAPER.light, **{k: v for k, v in theme.config().items() if k != "background"}
-    )
+    settings = theme.config() | {"background": theme.PAPER.light}
+    chart: alt.HConcatChart = alt.hconcat(*panels).configure(**settings)
+    return chart
 
 
 def _choose(result: Fit | Plan | Runs | Contents, runs: Runs | None, fit: Fit | None, figure: str) -> Figure:

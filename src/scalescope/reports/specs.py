@@ -1,7 +1,7 @@
 """What the page's script draws from: specifications, and their tables packed small.
 
-The texts of all tables stand once in the page; cells refer to them by number. A report of fifty runs is under a
-megabyte so, scripts included.
+The texts of all tables stand once in the page and cells refer to them by number: so a report of some fifty
+runs stays under a megabyte, scripts included.
 """
 
 from __future__ import annotations
@@ -26,17 +26,16 @@ def specifications(figures: list[Figure]) -> tuple[dict[str, str], str]:
 def _specification(panel: Panel, texts: dict[str, int]) -> dict[str, Any]:
     """A panel without legends, as the page has its own, and with each of its tables once."""
     spec = panel.chart.to_dict(validate=False)
-    names: dict[str, str] = {}
-    datasets = {}
+    numbers: dict[str, set[str]] = {}
+    for holder in (spec, *spec["layer"]):
+        if "data" in holder:
+            form = holder["data"].pop("format")
+            numbers[holder["data"]["name"]] = set(form.get("parse", {}))
     for layer in spec["layer"]:
-        values, form = layer["data"]["values"], layer["data"]["format"]
-        if values not in names:
-            names[values] = f"d{len(names)}"
-            datasets[names[values]] = _packed(values, set(form.get("parse", {})), texts)
-        layer["data"] = {"name": names[values]}
         for channel in ("color", "shape", "strokeDash", "opacity"):
             if "field" in layer["encoding"].get(channel, {}):
                 layer["encoding"][channel]["legend"] = None
+    datasets = {name: _packed(values, numbers[name], texts) for name, values in spec["datasets"].items()}
     kept = {key: value for key, value in spec.items() if key not in {"config", "$schema"}}
     return kept | {"datasets": datasets}
 

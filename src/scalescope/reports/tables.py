@@ -9,7 +9,7 @@ from scalescope.planning.results import Allocation, Plan
 from scalescope.points import Estimate
 from scalescope.reports import text
 from scalescope.reports.contents import Contents
-from scalescope.reports.text import law_name, number, reach_text, shown, three_digits, two_digits
+from scalescope.reports.text import BARELY, law_name, number, shown, three_digits, two_digits
 from scalescope.units import format_count, format_factor, format_flop, format_loss, format_percent
 
 Rows = tuple[tuple[str, ...], ...]
@@ -53,7 +53,7 @@ def allocation(contents: Contents) -> Table | None:
         columns=(
             "Compute C",
             "Law",
-            "Reach",
+            "Beyond the runs",
             "Parameters N",
             "Tokens D",
             "Tokens per parameter",
@@ -71,7 +71,7 @@ def _allocation_row(law: str, each: Allocation) -> tuple[str, ...]:
     return (
         format_flop(each.compute),
         law,
-        reach_text(each.reach),
+        format_factor(each.reach) if each.reach > BARELY else "inside",
         shown(each.params, format_count),
         shown(each.tokens, format_count),
         shown(each.tokens_per_param, two_digits),
@@ -133,8 +133,15 @@ def advice(contents: Contents) -> Table | None:
     return Table(
         name="advice",
         title="What published rules advise instead",
-        columns=("Compute C", "Rule", "Parameters N", "Tokens D", "Tokens per parameter")
-        + ("Loss added", "Compute over the optimum's for that loss"),
+        columns=(
+            "Compute C",
+            "Rule",
+            "Parameters N",
+            "Tokens D",
+            "Tokens per parameter",
+            "Loss added",
+            "Compute over the optimum's for that loss",
+        ),
         rows=tuple(rows),
         note="Judged under the law of this report. " + "; ".join(sources),
     )
@@ -204,7 +211,7 @@ def coefficients(contents: Contents) -> Table | None:
         title="The laws and their coefficients",
         columns=("Law", "Formula", "Coefficients", "Runs", "R² of log L", "Residual sd", "Seed noise"),
         rows=tuple(rows),
-        note="N in parameters, D in tokens, C in FLOP, L in nats/token; standard deviations are of the log loss.",
+        note="N in parameters, D in tokens, C in FLOP, L in nats/token; standard deviations are of log L.",
     )
 
 
@@ -226,8 +233,8 @@ def holdouts(contents: Contents) -> Table | None:
         title="Hold-outs inside the runs",
         columns=("Law", "Runs fitted", "Runs predicted", "Compute ratio", "Mean error", "Rms error"),
         rows=tuple(rows),
-        note="Each law is fitted to the cheaper runs and asked for the next dearer ones; a mean above zero is "
-        "pessimistic.",
+        note="Each law is fitted to the cheaper runs and asked for the next dearer ones; a mean above zero "
+        "is pessimistic.",
     )
 
 

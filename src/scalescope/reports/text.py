@@ -25,6 +25,9 @@ from scalescope.units import (
 
 Show = Callable[[float], str]
 
+BARELY = 1.005
+"""A reach up to this is inside the data: it would be written as 1.0x."""
+
 LAW_NAMES: dict[str, str] = {
     "isoflop": "IsoFLOP parabolas",
     "chinchilla": "Chinchilla form",
@@ -79,14 +82,14 @@ def spread(estimate: Estimate, show: Show) -> str:
 
 def reach_text(reach: float) -> str:
     """Say how far beyond the fitted runs a compute lies."""
-    if reach <= 1.005:
+    if reach <= BARELY:
         return "inside the fitted range"
     return f"{format_factor(reach)} the dearest run fitted"
 
 
 def reaches_text(reach: dict[str, float]) -> str:
     """Say how far each variable lies beyond the data, the ones inside left out."""
-    parts = [f"{name} {format_factor(value)}" for name, value in reach.items() if value > 1.005]
+    parts = [f"{name} {format_factor(value)}" for name, value in reach.items() if value > BARELY]
     return ", ".join(parts) if parts else "inside the fitted range"
 
 
@@ -186,7 +189,8 @@ def findings(contents: Contents) -> list[Finding]:
     groups: list[Iterable[Finding]] = [contents.findings]
     groups += [contents.plan.findings] if contents.plan else []
     groups += [headline.findings] if headline else []
-    groups += [forecast.findings for forecast in contents.forecasts]
+    forecast = headlined(contents)
+    groups += [forecast.findings] if forecast else []
     groups += [contents.runs.findings]
     return list(dict.fromkeys(finding for group in groups for finding in group))
 

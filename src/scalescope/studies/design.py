@@ -1,8 +1,9 @@
 """Which runs a study makes: an IsoFLOP grid or a ladder, from what may be spent.
 
 Both share one idea: a size is trained once, and every token count that is wanted of it is a short branch
-off that trunk. Budgets and sizes are spaced geometrically, sizes by the square root of the budgets' ratio: then
-the optimal size moves by about one step from budget to budget, and each budget uses a window of the one list.
+off that trunk. Budgets and sizes are spaced geometrically, sizes by the square root of the budgets'
+ratio: then the optimal size moves by about one step from budget to budget, and each budget uses a window of
+the one list.
 """
 
 from __future__ import annotations
@@ -111,13 +112,13 @@ class Design:
     def summary(self) -> str:
         """The grid as text: a line per size with the tokens of each budget."""
         lines = [
-            f"{self.kind} design: {len(self.rungs)} trials, {self.n_points} points, held-out rung at "
-            f"{format_flop(self.held_out_compute)}",
+            f"{self.kind} design: {len(self.rungs)} trials, {self.n_points} points",
             f"  {'trial':<14}{'params':>9}  tokens of each point",
         ]
         for rung in self.rungs:
             tokens = " ".join(f"{format_count(horizon):>6}" for horizon in rung.horizons)
             lines.append(f"  {rung.name:<14}{format_count(rung.shape.params_matmul):>9}  {tokens}")
+        lines.append(f"  held out: the largest rung, {format_flop(self.held_out_compute)}")
         return "\n".join(lines)
 
 
@@ -132,7 +133,7 @@ def seconds_of(rung: Rung, speed: Speed, recipe: Recipe, evaluation_tokens: int)
 
 
 def lowest_compute(vocabulary: int, context: int, recipe: Recipe) -> float:
-    """Return the cheapest budget at which the family has sizes on both sides of the optimum and runs have steps."""
+    """Return the cheapest budget with sizes on both sides of the optimum and enough steps a run."""
     smallest = family(vocabulary, context)[0].params_matmul
     by_size = 6 * TOKENS_PER_PARAM * (smallest * 3.0) ** 2
     compute = by_size
@@ -210,9 +211,7 @@ LAYOUTS: dict[Kind, Callable[..., Design]] = {"isoflop": lay_isoflop, "ladder": 
 
 
 def _rung(shape: Shape, seed: int, budgets: list[float]) -> Rung:
-    horizons = tuple(
-        round(c / (6 * shape.params_matmul) / shape.context) * shape.context for c in budgets
-    )
+    horizons = tuple(round(c / (6 * shape.params_matmul) / shape.context) * shape.context for c in budgets)
     return Rung(
         name=f"d{shape.width}-L{shape.n_layers}-s{seed}",
         shape=shape,

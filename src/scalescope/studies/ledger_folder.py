@@ -40,7 +40,7 @@ def make_whole(folder: Path) -> None:
     saved, _ = _examined(folder / file.BACKUP)
     if found is not None:
         file.check_version(found.version, folder)
-        if saved is None or True:
+        if saved is None or saved.changes <= found.changes:
             return
         reason = "it lacks changes that its backup has"
     if saved is None:

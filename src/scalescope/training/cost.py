@@ -8,9 +8,7 @@ from scalescope.cost import Shape
 from scalescope.training.recipe import Recipe
 
 
-def tokens_trained(
-    recipe: Recipe, shape: Shape, horizons: Sequence[int], evaluation_tokens: int
-) -> float:
+def tokens_trained(recipe: Recipe, shape: Shape, horizons: Sequence[int], evaluation_tokens: int) -> float:
     """Count the tokens of trunk, branches and evaluations; one evaluated costs a third of one trained."""
     total = trunk = 0.0
     for horizon in horizons:

@@ -70,12 +70,12 @@ class _Rotate(torch.autograd.Function):
 
 def rms_norm(x: Tensor, gain: Tensor, epsilon: float = 1e-6) -> Tensor:
     """Root-mean-square norm over the last axis (Zhang & Sennrich 2019, https://arxiv.org/abs/1910.07467)."""
-    return _RMSNorm.apply(x, gain, epsilon)  # type: ignore[no-any-return]
+    return _RMSNorm.apply(x, gain, epsilon)  # type: ignore[no-any-return, no-untyped-call]
 
 
 def swiglu(hidden: Tensor) -> Tensor:
     """`silu(gate) * value` of the two halves of the last axis (Shazeer 2020, https://arxiv.org/abs/2002.05202)."""
-    return _SwiGLU.apply(hidden)  # type: ignore[no-any-return]
+    return _SwiGLU.apply(hidden)  # type: ignore[no-any-return, no-untyped-call]
 
 
 def rotate(x: Tensor, turns: Tensor) -> Tensor:
@@ -83,7 +83,7 @@ def rotate(x: Tensor, turns: Tensor) -> Tensor:
 
     `x` is (batch, time, heads * head_size), real; `turns` is (time, heads * head_size / 2), complex.
     """
-    return _Rotate.apply(x, turns)  # type: ignore[no-any-return]
+    return _Rotate.apply(x, turns)  # type: ignore[no-any-return, no-untyped-call]
 
 
 def turns_of(context: int, head_size: int, n_heads: int, base: float = 10_000.0) -> Tensor:

@@ -8,7 +8,7 @@ optimiser then treats equal shapes in one batched call, which is what a step of 
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
+import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from scalescope.cost import Shape
@@ -58,9 +58,9 @@ class Transformer(nn.Module):
     def _attend(self, qkv: Tensor) -> Tensor:
         batch, time, _ = qkv.shape
         heads, kv_heads, size = self.shape.n_heads, self.shape.n_kv_heads, self.shape.head_size
-        query_key, value = qkv.split([(heads + kv_heads) * size, kv_heads * size], -1)
+        query_key, value = torch.split(qkv, [(heads + kv_heads) * size, kv_heads * size], -1)
         query_key = rotate(query_key, self.turns[:time]).to(value.dtype)
-        query, key = query_key.view(batch, time, -1, size).transpose(1, 2).split([heads, kv_heads], 1)
+        query, key = torch.split(query_key.view(batch, time, -1, size).transpose(1, 2), [heads, kv_heads], 1)
         out = F.scaled_dot_product_attention(
             query,
             key,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -30,7 +30,7 @@ class StackedMuon(torch.optim.Optimizer):
         super().__init__(groups, {"lr": 0.02, "momentum": momentum, "weight_decay": weight_decay})
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
+    def step(self, closure: None = None) -> None:  # type: ignore[override]  # noqa: ARG002
         """Update every stack by its orthogonalised Nesterov momentum."""
         pending: dict[tuple[int, int], list[tuple[Tensor, Tensor, float]]] = {}
         for group in self.param_groups:
@@ -45,7 +45,9 @@ class StackedMuon(torch.optim.Optimizer):
                 if group["weight_decay"]:
                     param.mul_(1 - group["lr"] * group["weight_decay"])
                 splits = group["splits"]
-                for part, target in zip(update.split(splits, 1), param.split(splits, 1), strict=True):
+                for part, target in zip(
+                    torch.split(update, splits, 1), torch.split(param, splits, 1), strict=True
+                ):
                     rows, columns = part.shape[1:]
                     step = group["lr"] * max(1.0, rows / columns) ** 0.5
                     wide = rows <= columns
@@ -54,14 +56,14 @@ class StackedMuon(torch.optim.Optimizer):
         for items in pending.values():
             directions = orthogonalise(torch.cat([part for part, _, _ in items]))
             sizes = [len(part) for part, _, _ in items]
-            for direction, (_, target, step) in zip(directions.split(sizes), items, strict=True):
+            for direction, (_, target, step) in zip(torch.split(directions, sizes), items, strict=True):
                 target.add_(direction, alpha=-step)
 
 
 def orthogonalise(matrices: Tensor, *, iterations: int = 5) -> Tensor:
     """Push the singular values of each (rows <= columns) matrix of a stack towards 1."""
     a, b, c = NEWTON_SCHULZ
-    x = matrices / matrices.norm(dim=(-2, -1), keepdim=True).clamp_min(1e-7)
+    x: Tensor = matrices / matrices.norm(dim=(-2, -1), keepdim=True).clamp_min(1e-7)
     for _ in range(iterations):
         gram = x @ x.mT
         x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
@@ -92,9 +94,7 @@ def build_optimizers(model: Transformer, recipe: Recipe) -> list[torch.optim.Opt
             {"params": [param], "splits": splits, "peak": recipe.rate * recipe.matrix_rate}
             for param, splits in stacks
         ]
-        optimizers.append(
-            StackedMuon(groups, momentum=recipe.momentum, weight_decay=recipe.weight_decay)
-        )
+        optimizers.append(StackedMuon(groups, momentum=recipe.momentum, weight_decay=recipe.weight_decay))
     else:
         peak = recipe.rate * recipe.matrix_rate_adamw * 64 / d
         adam.append({"params": [param for param, _ in stacks], "peak": peak})

@@ -1,4 +1,4 @@
-"""How fast this machine trains: tokens per second of given shapes, and the matrix rate beside it."""
+"""How fast this machine trains: tokens per second of given shapes."""
 
 from __future__ import annotations
 
@@ -64,15 +64,3 @@ def tokens_per_second(shape: Shape, recipe: Recipe, *, position: float, seconds:
         step()
         steps += 1
     return steps * batch * shape.context / elapsed
-
-
-def matmul_rate(*, size: int = 512, dtype: torch.dtype = torch.float32, seconds: float = 0.3) -> float:
-    """FLOP/s of square matrix products with the threads that torch is set to."""
-    a, b = torch.randn(size, size).to(dtype), torch.randn(size, size).to(dtype)
-    for _ in range(3):
-        a @ b
-    count, started = 0, time.perf_counter()
-    while (elapsed := time.perf_counter() - started) < seconds:
-        a @ b
-        count += 1
-    return 2 * size**3 * count / elapsed

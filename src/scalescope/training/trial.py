@@ -28,7 +28,7 @@ EVALUATION_BATCH = 32
 PROGRESS_SECONDS = 0.5
 
 
-class Diverged(RunError):
+class DivergedError(RunError):
     """The loss became infinite, not a number, or worse than guessing."""
 
 
@@ -49,7 +49,7 @@ def run(payload: dict[str, Any], emit: Emit) -> dict[str, Any]:
 
     Raises
     ------
-    Diverged
+    DivergedError
         If training left the numbers.
     """
     keep_freed_memory()
@@ -155,7 +155,7 @@ class _Training:
     def _check(self, loss: float) -> None:
         limit = 2 * math.log(self.trial.shape.vocabulary)
         if not loss < limit:  # also catches nan
-            raise Diverged(
+            raise DivergedError(
                 f"diverged: loss {loss:.3g} at token {self.position}, guessing gives {limit / 2:.3g}",
                 hint="Lower the learning rate.",
             )
@@ -197,14 +197,14 @@ class _Training:
     def _evaluate(self) -> tuple[float, float]:
         """Loss over the fixed held-out windows and its standard error, nats per token."""
         losses = []
-        for windows in self.evaluation.split(EVALUATION_BATCH):
+        for windows in torch.split(self.evaluation, EVALUATION_BATCH):
             with self._precision():
                 each = self.model.loss(windows, reduction="none")
             losses.append(each.view(len(windows), -1).mean(1, dtype=torch.float64))
         per_window = torch.cat(losses)
         mean = float(per_window.mean())
         if not math.isfinite(mean):
-            raise Diverged(f"diverged: held-out loss is {mean} at token {self.position}")
+            raise DivergedError(f"diverged: held-out loss is {mean} at token {self.position}")
         return mean, float(per_window.std()) / math.sqrt(len(per_window))
 
     def _elapsed(self) -> float:

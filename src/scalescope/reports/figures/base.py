@@ -28,6 +28,8 @@ class Key:
     kind: KeyKind
     label: str
     colour: Colour
+    dash: tuple[int, ...] = ()
+    """Of a dotted line: lengths of its strokes and gaps."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import altair as alt
 import numpy as np
 
@@ -66,7 +68,7 @@ def _chart(drawn: list[Curve], colours: dict[str, theme.Colour]) -> alt.LayerCha
         "y", axes.padded([top, min(row["y"] for row in rows)], 0.03), title="Training loss, nats/token"
     )
     scale = alt.Scale(domain=list(colours), range=[colour.light for colour in colours.values()])
-    base = {"strokeWidth": 1.3, "opacity": 0.85, "clip": True}
+    base: dict[str, Any] = {"strokeWidth": 1.3, "opacity": 0.85, "clip": True}
     seen = (
         alt.Chart(marks.data(fitted_rows))
         .mark_line(**base)

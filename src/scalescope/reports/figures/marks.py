@@ -1,14 +1,14 @@
 """The marks that all figures share, so that measured, fitted and extrapolated look the same in each of them.
 
-Measured runs are dots, held-out runs hollow diamonds, the fitted range a solid line in a band, what lies beyond a
-dashed line in a lighter band, what a plan says a hollow square.
+Measured runs are dots, held-out runs hollow diamonds, the fitted range is a solid line in a band, what lies
+beyond a dashed line in a lighter band, what a plan says a hollow square.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import altair as alt
 import numpy as np
@@ -27,7 +27,7 @@ _GAP = 0.14
 """Budgets closer than this in log compute are one."""
 
 
-def data(rows: list[Row]) -> alt.Data:
+def data(rows: list[Row]) -> alt.InlineData:
     """Rows inside the specification, so that a figure never asks for a file; as CSV, a third of the bytes.
 
     Five significant digits are more than a drawing can show.
@@ -41,7 +41,7 @@ def data(rows: list[Row]) -> alt.Data:
             {name: f"{cell:.5g}" if isinstance(cell, float) else cell for name, cell in row.items()}
         )
     numbers = {name: "number" for row in rows for name, cell in row.items() if not isinstance(cell, str)}
-    return alt.Data(values=text.getvalue(), format=alt.CsvDataFormat(type="csv", parse=numbers))
+    return alt.InlineData(values=text.getvalue(), format=alt.CsvDataFormat(type="csv", parse=numbers))
 
 
 def budgets(runs: Runs) -> Array | None:
@@ -60,7 +60,7 @@ def budgets(runs: Runs) -> Array | None:
 
 
 def group_colours(runs: Runs) -> dict[str, theme.Colour]:
-    """Label and colour of every budget of the fitted runs, cheapest first; one group if there are no budgets."""
+    """Label and colour of every budget of the fitted runs, cheapest first; one group without budgets."""
     column = budgets(runs)
     if column is None:
         return {"runs": theme.ordered(1)[0]}
@@ -128,12 +128,14 @@ def measured(rows: list[Row], x: alt.X, y: alt.Y, colours: dict[str, theme.Colou
 
 def diamonds(rows: list[Row], x: alt.X, y: alt.Y) -> alt.Chart:
     """Hollow diamonds: runs that no fit has seen."""
-    mark = {"size": 110, "strokeWidth": 2.2, "stroke": theme.HELD_OUT.light, "fill": theme.PAPER.light}
-    return (
-        alt.Chart(data(rows))
-        .mark_point(opacity=1, clip=True, **mark)
-        .encode(x=x, y=y, shape=_shape(), tooltip=alt.Tooltip("about:N"))
-    )
+    mark: dict[str, Any] = {
+        "size": 110,
+        "strokeWidth": 2.2,
+        "stroke": theme.HELD_OUT.light,
+        "fill": theme.PAPER.light,
+    }
+    chart: alt.Chart = alt.Chart(data(rows)).mark_point(opacity=1, clip=True, **mark)
+    return chart.encode(x=x, y=y, shape=_shape(), tooltip=alt.Tooltip("about:N"))
 
 
 def planned(rows: list[Row], x: alt.X, y: alt.Y) -> list[alt.Chart]:
@@ -142,7 +144,12 @@ def planned(rows: list[Row], x: alt.X, y: alt.Y) -> list[alt.Chart]:
     bars = base.mark_rule(strokeWidth=1.6, color=theme.PLAN.light, clip=True).encode(
         x=x, y=axes.other(y, "low"), y2=alt.Y2("high")
     )
-    mark = {"size": 80, "strokeWidth": 2, "stroke": theme.PLAN.light, "fill": theme.PAPER.light}
+    mark: dict[str, Any] = {
+        "size": 80,
+        "strokeWidth": 2,
+        "stroke": theme.PLAN.light,
+        "fill": theme.PAPER.light,
+    }
     squares = base.mark_point(opacity=1, clip=True, **mark).encode(
         x=x, y=y, shape=_shape(), tooltip=alt.Tooltip("about:N")
     )
@@ -169,7 +176,7 @@ def curve(rows: list[Row], x: alt.X, y: alt.Y, colour: theme.Colour = theme.INK)
 
 def layered(layers: list[alt.Chart], height: int = 300) -> alt.LayerChart:
     """One panel, as wide as the space it is given."""
-    return alt.layer(*layers).properties(width="container", height=height)
+    return alt.LayerChart(layer=layers).properties(width="container", height=height)
 
 
 def law_keys(*, beyond: bool = True, colour: theme.Colour = theme.INK) -> list[Key]:

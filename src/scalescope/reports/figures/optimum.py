@@ -15,7 +15,7 @@ from scalescope.reports.tables import Table
 from scalescope.reports.text import law_name, shown, two_digits
 from scalescope.units import format_count, format_flop
 
-_DASHES = ([1, 3], [7, 3, 1, 3], [2, 2])
+_DASHES = ((1, 3), (8, 3, 1, 3), (3, 2))
 
 
 def optimal_allocation(contents: Contents) -> Figure | None:
@@ -37,7 +37,10 @@ def allocation_figure(plan: Plan, fit: Fit | None = None, minima: Fit | None = N
         keys.append(Key(kind="minimum", label="measured: minimum of a parabola", colour=theme.INK))
     keys += marks.law_keys() if fit is not None else []
     keys.append(marks.plan_key())
-    keys += [Key(kind="dotted", label=rule, colour=rule_colour(rule)) for rule in _rules(plan)]
+    keys += [
+        Key(kind="dotted", label=rule, colour=rule_colour(rule), dash=_dash(index))
+        for index, rule in enumerate(_rules(plan))
+    ]
     return Figure(
         name="optimum",
         title="Best size and tokens against compute",
@@ -54,6 +57,10 @@ def rule_colour(rule: str) -> theme.Colour:
     if "kaplan" in rule.lower():
         return theme.KAPLAN
     return theme.HOFFMANN if "hoffmann" in rule.lower() else theme.MUTED
+
+
+def _dash(index: int) -> tuple[int, ...]:
+    return _DASHES[index % len(_DASHES)]
 
 
 def _rules(plan: Plan) -> list[str]:
@@ -139,10 +146,10 @@ def _rule_lines(rows: list[Row], x: alt.X, y: alt.Y) -> list[alt.Chart]:
     rules = list(dict.fromkeys(row["rule"] for row in rows))
     tints = alt.Scale(domain=rules, range=[rule_colour(rule).light for rule in rules])
     colour = alt.Color("rule:N", scale=tints, title=None)
-    # A dash of its own for each rule is a mark's property: the scale of dashes tells fitted from extrapolated.
+    # Each rule's dash is a property of its mark: the scale of dashes tells fitted from extrapolated.
     return [
         alt.Chart(marks.data([row for row in rows if row["rule"] == rule]))
-        .mark_line(strokeWidth=1.8, clip=True, strokeDash=list(_DASHES[index % len(_DASHES)]))
+        .mark_line(strokeWidth=1.8, clip=True, strokeDash=list(_dash(index)))
         .encode(x=x, y=y, color=colour, tooltip=alt.Tooltip("rule:N"))
         for index, rule in enumerate(rules)
     ]
@@ -160,18 +167,16 @@ def _minima(rows: list[Row], x: alt.X, y: alt.Y) -> list[alt.Chart]:
 
 
 def _table(plan: Plan, minima: Fit | None) -> Table:
-    rows = [
-        (format_flop(each.budget), "measured minimum", _text(each.size), _text(each.tokens))
-        + (two_digits(each.tokens.value / each.size.value),)
-        for each in (minima.parabolas if minima is not None else ())
-    ]
+    rows: list[tuple[str, ...]] = []
+    for vertex in minima.parabolas if minima is not None else ():
+        ratio = two_digits(vertex.tokens.value / vertex.size.value)
+        compute = format_flop(vertex.budget)
+        rows.append((compute, "measured minimum", _text(vertex.size), _text(vertex.tokens), ratio))
     for each in plan.allocations:
-        ratio = shown(each.tokens_per_param, two_digits)
-        compute = format_flop(each.compute)
+        ratio, compute = shown(each.tokens_per_param, two_digits), format_flop(each.compute)
         rows.append((compute, f"plan, {law_name(plan.law)}", _text(each.params), _text(each.tokens), ratio))
-        rows += [
-            (compute, a.rule, format_count(a.params), format_count(a.tokens), two_digits(a.tokens / a.params))
-            for a in each.advice
-        ]
+        for rule in each.advice:
+            ratio = two_digits(rule.tokens / rule.params)
+            rows.append((compute, rule.rule, format_count(rule.params), format_count(rule.tokens), ratio))
     columns = ("Compute C", "From", "Parameters N", "Tokens D", "Tokens per parameter")
     return Table(name="optimum-table", title="Best size and tokens", columns=columns, rows=tuple(rows))

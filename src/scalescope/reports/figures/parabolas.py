@@ -57,8 +57,8 @@ def parabola_figure(fit: Fit, runs: Runs | None) -> Figure:
     return Figure(
         name="isoflop",
         title="IsoFLOP parabolas and their minima",
-        caption="At each compute, a small model sees many tokens and a large one few. The lowest loss lies in "
-        "between, and the minima move to larger models as compute grows.",
+        caption="At each compute, a small model sees many tokens and a large one few. The lowest loss lies "
+        "in between, and the minima move to larger models as compute grows.",
         panels=(Panel(title="", chart=marks.layered(layers, 380), label=label),),
         keys=tuple(keys),
         table=_table(fit),

@@ -32,8 +32,8 @@ def fit_residuals(contents: Contents) -> Figure | None:
     return Figure(
         name="residuals",
         title="Residuals",
-        caption="Measured over predicted loss. Dots that drift away from zero at one end say that the law has "
-        "the wrong shape there; dots that scatter evenly are noise.",
+        caption="Measured over predicted loss. Dots that drift away from zero at one end say that the law "
+        "has the wrong shape there; dots that scatter evenly are noise.",
         panels=panels,
         keys=(*marks.run_keys(contents.runs, marks.group_colours(contents.runs)), band, beyond),
         table=_table(dict(ranked), contents.runs, misses),

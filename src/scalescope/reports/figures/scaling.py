@@ -48,9 +48,9 @@ def loss_scaling(contents: Contents) -> Figure | None:
     return Figure(
         name="scaling",
         title="Loss against parameters, tokens and compute",
-        caption="The law lies along the best runs of each value: the dots above it are held back by the other "
-        "quantity, too few tokens for their size or too small a model for their tokens. A law of two variables "
-        "is followed at its best size.",
+        caption="The law lies along the best runs of each value: the dots above it are held back by the "
+        "other quantity, too few tokens for their size or too small a model for their tokens. A law of two "
+        "variables is followed at its best size.",
         panels=panels,
         keys=(*keys, *([marks.plan_key()] if plan_rows else [])),
         table=_table([line for line in lines if line is not None]),
@@ -137,7 +137,7 @@ def _panel(variable: str, line: Line | None, runs: Runs | None, plan: list[Row])
     show = axes.bare_flop if variable == "C" else format_count
     x = axes.log_x("x", title, axes.padded([row["x"] for row in everything], 0.03), show)
     y = axes.loss_y(
-        "y", axes.padded([row[key] for row in everything for key in ("y", "low") if key in row], 0.04)
+        "y", axes.padded([row[key] for row in everything for key in ("y", "low", "high") if key in row], 0.04)
     )
     layers = marks.curve(curve, x, y) if curve else []
     layers += marks.measured(points, x, y, marks.group_colours(runs)) if runs is not None else []

@@ -1,0 +1,262 @@
+"""Running the trials of a phase: the only writer of the ledger, and the keeper of the time."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from scalescope.executors import Event, Executor, Task
+from scalescope.points import Finding
+from scalescope.studies.collect import HELD_OUT
+from scalescope.studies.ledger import Ledger
+from scalescope.studies.machine import Machine
+from scalescope.studies.pace import Pace
+from scalescope.training.corpus import Corpus
+from scalescope.training.cost import tokens_trained
+from scalescope.training.trial_settings import Trial
+from scalescope.units import format_count, format_flop
+
+MAX_ATTEMPTS = 3
+"""Times that a trial whose worker died is started; one that raises is never tried again."""
+TOLERATED_OVERRUN = 0.04
+"""Share of the phase's time by which the forecast end may pass the deadline before the grid shrinks."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """A trial of a phase with the nominal budget of each of its horizons."""
+
+    key: str
+    phase: str
+    trial: Trial
+    budgets: tuple[float, ...]
+
+    def payload(self) -> dict[str, Any]:
+        """What the ledger keeps."""
+        plain: dict[str, Any] = msgspec.to_builtins(self)
+        return {"phase": self.phase, "budgets": plain["budgets"], "trial": plain["trial"]}
+
+    @classmethod
+    def from_payload(cls, key: str, payload: dict[str, Any]) -> Planned:
+        """Read what `payload` wrote."""
+        return msgspec.convert({"key": key, **payload}, cls, strict=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """Where a study stands, for whoever shows it."""
+
+    phase: str
+    n_done: int
+    n_left: int
+    n_running: int
+    core_seconds_done: float
+    """Done or given up, in this phase."""
+    core_seconds_left: float
+    seconds_left: float
+    slowdown: float
+    last: str
+    """What happened last, in a few words."""
+
+
+Watch = Callable[[Status], None]
+
+
+class Driver:
+    """Runs what is pending in a ledger on an executor.  Only this writes the ledger."""
+
+    def __init__(
+        self, ledger: Ledger, executor: Executor, corpus: Corpus, folder: Path, machine: Machine, watch: Watch
+    ) -> None:
+        self.ledger, self.executor, self.corpus = ledger, executor, corpus
+        self.files = {"train": folder / corpus.train_file, "held_out": folder / corpus.held_out_file}
+        self.machine, self.watch = machine, watch
+        self.pace = Pace(slots=machine.slots, deadline=None)
+        self.queue: list[Planned] = []
+        self.running: dict[str, Planned] = {}
+        self.attempts: dict[str, int] = {}
+        self.phase = ""
+        self.last = ""
+        self.total = 0.0
+
+    def run(self, planned: Sequence[Planned], *, deadline: float | None = None) -> None:
+        """Run trials until none is left or the deadline has cut them.
+
+        Those that the ledger has as done, failed or dropped are not run again. Every point is written as soon
+        as it arrives.
+
+        Parameters
+        ----------
+        planned
+            In the order in which they should start.
+        deadline
+            On `time.monotonic`. When the trials would end later, points are given up from the dearest end.
+        """
+        self.ledger.add_trials({item.key: item.payload() for item in planned})
+        pending = {trial.key for trial in self.ledger.trials("pending")}
+        self.queue = [item for item in planned if item.key in pending]
+        self.attempts = {}
+        self.phase = planned[0].phase if planned else ""
+        self.pace = replace(
+            self.pace,
+            slots=self.machine.slots,
+            deadline=deadline,
+            predicted={item.key: self._core_seconds(item.trial) for item in self.queue},
+            began={},
+            share={},
+        )
+        self.total = self.pace.core_seconds_left
+        span = 0.0 if deadline is None else deadline - time.monotonic()
+        try:
+            while self.queue or self.running:
+                self._shrink(span)
+                self._submit()
+                for event in self.executor.events(timeout=0.5):
+                    self._handle(event)
+                self._report()
+        except BaseException:
+            for key in self.running:
+                self.executor.cancel(key)
+            raise
+
+    def _core_seconds(self, trial: Trial) -> float:
+        tokens = tokens_trained(trial.recipe, trial.shape, trial.horizons, trial.evaluation_tokens)
+        return tokens / self.machine.speed(trial.shape)
+
+    def _submit(self) -> None:
+        while self.queue and len(self.running) < self.machine.slots:
+            item = self.queue.pop(0)
+            allowed = self.pace.seconds_allowed
+            seconds = math.inf if allowed is None else allowed
+            trial = replace(item.trial, seconds=seconds, threads=self.machine.threads)
+            payload = {"trial": msgspec.to_builtins(trial), "corpus": self.corpus.to_dict()}
+            if math.isinf(seconds):  # JSON has no infinity; the default is one
+                del payload["trial"]["seconds"]
+            self.ledger.start(item.key)
+            self.running[item.key] = item
+            self.pace.start(item.key)
+            task = Task(
+                key=item.key, function="scalescope.training.trial:run", payload=payload, files=self.files
+            )
+            self.executor.submit(task)
+
+    def _handle(self, event: Event) -> None:
+        item = self.running.get(event.key)
+        if item is None:
+            return
+        if event.kind == "message":
+            self._message(item, event.data)
+        elif event.kind == "done":
+            self._done(item, event.data)
+        elif event.kind == "failed":
+            self._remove(item)
+            self.ledger.fail(item.key, event.data.get("cause", "unknown"))
+            self.last = f"{item.trial.name} failed: {event.data.get('cause', '')}"
+        elif event.kind == "lost":
+            self._lost(item, event.data.get("cause", "its worker died"))
+
+    def _message(self, item: Planned, data: dict[str, Any]) -> None:
+        if data["kind"] == "progress":
+            total = tokens_trained(item.trial.recipe, item.trial.shape, item.trial.horizons, 0)
+            self.pace.share[item.key] = min(1.0, data["tokens"] / total)
+        elif data["kind"] == "point":
+            horizon = data.pop("horizon")
+            budget = dict(zip(item.trial.horizons, item.budgets, strict=True))[horizon]
+            unique = min(data["tokens"], self.corpus.train_tokens)
+            point = {key: value for key, value in data.items() if key != "kind"} | {
+                "name": item.trial.name,
+                "phase": item.phase,
+                "budget": budget,
+                "tokens_unique": unique,
+                "held_out": float(item.phase == HELD_OUT),
+            }
+            self.ledger.record_point(item.key, f"{item.key}@{horizon}", point)
+            tokens = format_count(data["tokens"])
+            self.last = f"{item.trial.name} at {tokens} tokens: loss {data['loss']:.3f}"
+
+    def _done(self, item: Planned, result: dict[str, Any]) -> None:
+        self._remove(item, completed=not result["cut"])
+        self.ledger.record_curve(item.key, result["curve"])
+        if result["cut"]:
+            self._tell_cut(item, len(result["cut"]))
+        self.ledger.finish(item.key)
+
+    def _lost(self, item: Planned, cause: str) -> None:
+        self._remove(item, completed=False)
+        self.ledger.lose(item.key, cause)
+        self.ledger.record_event("lost", {"trial": item.key, "cause": cause})
+        self.attempts[item.key] = self.attempts.get(item.key, 0) + 1
+        if self.attempts[item.key] < MAX_ATTEMPTS:
+            self.pace.predicted[item.key] = self._core_seconds(item.trial)
+            self.queue.insert(0, item)
+            self.last = f"{item.trial.name} lost ({cause}); trying again"
+
+    def _remove(self, item: Planned, *, completed: bool = False) -> None:
+        del self.running[item.key]
+        self.pace.end(item.key, completed=completed)
+
+    def _shrink(self, span: float) -> None:
+        """Give up the dearest budget of what has not started while the end would come too late."""
+        while self.queue and self.pace.overrun > TOLERATED_OVERRUN * span:
+            dearest = max(item.budgets[-1] for item in self.queue)
+            n_points, kept = 0, []
+            for item in self.queue:
+                if item.budgets[-1] < dearest * 0.999:
+                    kept.append(item)
+                    continue
+                n_points += 1
+                shorter = _without_last(item)
+                if shorter is None:
+                    self.pace.end(item.key, completed=False)
+                    self.ledger.drop(item.key, "no time left")
+                else:
+                    self.pace.predicted[item.key] = self._core_seconds(shorter.trial)
+                    kept.append(shorter)
+            self.queue = kept
+            self.ledger.record_finding(
+                Finding(
+                    code="STU003",
+                    text=f"{n_points} points at {format_flop(dearest)} were given up to keep to the time: "
+                    f"this machine ran {self.pace.slowdown:.2f}x slower than measured at the start.",
+                    hint="Other work on the machine slows a study; give it more time or a quiet machine.",
+                )
+            )
+
+    def _tell_cut(self, item: Planned, n_cut: int) -> None:
+        self.ledger.record_finding(
+            Finding(
+                code="STU004",
+                text=f"{item.trial.name} ended {n_cut} points early, at the end of the time it had.",
+                hint="Other work on the machine slows a study; give it more time or a quiet machine.",
+            )
+        )
+
+    def _report(self) -> None:
+        left = self.pace.core_seconds_left
+        self.watch(
+            Status(
+                phase=self.phase,
+                n_done=len(self.ledger.points()),
+                n_left=sum(len(item.budgets) for item in (*self.queue, *self.running.values())),
+                n_running=len(self.running),
+                core_seconds_done=self.total - left,
+                core_seconds_left=left,
+                seconds_left=self.pace.seconds_left,
+                slowdown=self.pace.slowdown,
+                last=self.last,
+            )
+        )
+
+
+def _without_last(item: Planned) -> Planned | None:
+    """Return the trial without its longest horizon, or None if it has no other."""
+    if len(item.budgets) == 1:
+        return None
+    trial = replace(item.trial, horizons=item.trial.horizons[:-1])
+    return replace(item, trial=trial, budgets=item.budgets[:-1])
