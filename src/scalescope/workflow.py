@@ -1,4 +1,4 @@
-"""The file that chains the verbs: train, fit, write the forecast down, train the held-out rung, plan, report."""
+"""The file that chains the verbs: train, fit, forecast, train the held-out rung, plan, report."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from scalescope.laws import get_law
 from scalescope.planning import Forecast, NextRun, forecast, next_run, plan
 from scalescope.points import Finding, Runs, read_runs, to_plain, write_json, write_runs
 from scalescope.reports import Contents, Curve, report
-from scalescope.units import format_count, format_flop, format_percent, parse_budget, parse_flop
+from scalescope.units import format_count, parse_budget, parse_flop
 
 SURFACES = ("isoflop", "chinchilla")
 """Laws that can be planned with; the hold-out decides which is headlined."""

@@ -14,6 +14,7 @@ import msgspec
 from scalescope.executors import Event, Executor, Task
 from scalescope.points import Finding
 from scalescope.studies.collect import HELD_OUT
+from scalescope.studies.design import expected_size
 from scalescope.studies.ledger import Ledger
 from scalescope.studies.machine import Machine
 from scalescope.studies.pace import Pace
@@ -81,6 +82,8 @@ class Driver:
         self.queue: list[Planned] = []
         self.running: dict[str, Planned] = {}
         self.attempts: dict[str, int] = {}
+        self.given_up: dict[float, int] = {}
+        """Points not made, by budget."""
         self.phase = ""
         self.last = ""
         self.total = 0.0
@@ -102,6 +105,7 @@ class Driver:
         pending = {trial.key for trial in self.ledger.trials("pending")}
         self.queue = [item for item in planned if item.key in pending]
         self.attempts = {}
+        self.given_up = {}
         self.phase = planned[0].phase if planned else ""
         self.pace = replace(
             self.pace,
@@ -120,6 +124,7 @@ class Driver:
                 for event in self.executor.events(timeout=0.5):
                     self._handle(event)
                 self._report()
+            self._tell_given_up()
         except BaseException:
             for key in self.running:
                 self.executor.cancel(key)
@@ -202,27 +207,30 @@ class Driver:
         self.pace.end(item.key, completed=completed)
 
     def _shrink(self, span: float) -> None:
-        """Give up the dearest budget of what has not started while the end would come too late."""
+        """Give up points from the dearest end while the phase would end too late.
+
+        Of the dearest budget the sizes farthest from its expected optimum go first, since the parabola can do
+        without them longest.
+        """
         while self.queue and self.pace.overrun > TOLERATED_OVERRUN * span:
-            dearest = max(item.budgets[-1] for item in self.queue)
-            n_points, kept = 0, []
-            for item in self.queue:
-                if item.budgets[-1] < dearest * 0.999:
-                    kept.append(item)
-                    continue
-                n_points += 1
-                shorter = _without_last(item)
-                if shorter is None:
-                    self.pace.end(item.key, completed=False)
-                    self.ledger.drop(item.key, "no time left")
-                else:
-                    self.pace.predicted[item.key] = self._core_seconds(shorter.trial)
-                    kept.append(shorter)
-            self.queue = kept
+            item = max(self.queue, key=_dispensability)
+            self.given_up[item.budgets[-1]] = self.given_up.get(item.budgets[-1], 0) + 1
+            shorter = _without_last(item)
+            index = self.queue.index(item)
+            if shorter is None:
+                del self.queue[index]
+                self.pace.end(item.key, completed=False)
+                self.ledger.drop(item.key, "no time left")
+            else:
+                self.queue[index] = shorter
+                self.pace.predicted[item.key] = self._core_seconds(shorter.trial)
+
+    def _tell_given_up(self) -> None:
+        for budget, n_points in sorted(self.given_up.items()):
             self.ledger.record_finding(
                 Finding(
                     code="STU003",
-                    text=f"{n_points} points at {format_flop(dearest)} were given up to keep to the time: "
+                    text=f"{n_points} points at {format_flop(budget)} were given up to keep to the time: "
                     f"this machine ran {self.pace.slowdown:.2f}x slower than measured at the start.",
                     hint="Other work on the machine slows a study; give it more time or a quiet machine.",
                 )
@@ -252,6 +260,12 @@ class Driver:
                 last=self.last,
             )
         )
+
+
+def _dispensability(item: Planned) -> tuple[float, float]:
+    """Order points to give up: dearest budget first, of equal ones the size farthest off the optimum."""
+    budget = item.budgets[-1]
+    return (budget, abs(math.log(item.trial.shape.params_matmul / expected_size(budget))))
 
 
 def _without_last(item: Planned) -> Planned | None:

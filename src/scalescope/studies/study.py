@@ -5,6 +5,7 @@ The order of the work, and what of it is fitted, is `workflow`'s business: a stu
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from scalescope.errors import InputError
 from scalescope.executors import Executor
 from scalescope.points import Finding, Runs
 from scalescope.studies.collect import GRID, HELD_OUT, collect_curves, collect_findings, collect_runs
-from scalescope.studies.design import HELD_OUT_RATIO, Design, choose_design
+from scalescope.studies.design import HELD_OUT_RATIO, Design, choose_design, expected_size
 from scalescope.studies.driver import Driver, Planned, Status, Watch
 from scalescope.studies.family import nearest_shape
 from scalescope.studies.ledger import Ledger
@@ -215,7 +216,7 @@ class Study:
             "Machine": f"{machine.slots} trials side by side, {machine.threads} thread each; tried "
             + ", ".join(f"{way}: {format_count(rate)} tokens/s" for way, rate in machine.tried.items()),
             "Time": format_seconds(self.seconds_spent),
-            "Compute": "C = 6 N D, N counting blocks and output head; column compute_exact has the exact count",
+            "Compute": "C = 6 N D, N counting blocks and output head; compute_exact has the exact one",
         }
 
     def _machine(self) -> Machine:
@@ -239,9 +240,10 @@ class Study:
         return tune_rate(self._driver(machine), rung, self.settings)
 
     def _planned(self, design: Design, machine: Machine, recipe: Recipe) -> list[Planned]:
-        """Trials in the order to run: cheap ones first, then the dear ones longest first.
+        """Trials in the order to run.
 
-        The cheap ones give the live estimate and the noise early; the dear ones pack better that way.
+        First those that do not reach the dearest budget, cheapest first: they give the live estimate and the
+        noise early. Then those that do, from the expected optimum outwards: what may be given up comes last.
         """
         planned = [
             Planned(
@@ -262,15 +264,14 @@ class Study:
             for rung in design.rungs
         ]
 
-        def seconds(item: Planned) -> float:
-            tokens = tokens_trained(
-                recipe, item.trial.shape, item.trial.horizons, self.settings.evaluation_tokens
-            )
-            return tokens / machine.speed(item.trial.shape)
+        def order(item: Planned) -> tuple[bool, float]:
+            trial, dearest = item.trial, item.budgets[-1]
+            if design.kind == "isoflop" and dearest >= design.budgets[-1] * 0.999:
+                return True, abs(math.log(trial.shape.params_matmul / expected_size(dearest)))
+            tokens = tokens_trained(recipe, trial.shape, trial.horizons, trial.evaluation_tokens)
+            return False, tokens / machine.speed(trial.shape)
 
-        planned.sort(key=seconds)
-        half = len(planned) // 2
-        return planned[:half] + planned[half:][::-1]
+        return sorted(planned, key=order)
 
     def _grid_deadline(self, design: Design, machine: Machine, recipe: Recipe) -> float | None:
         """Return when the grid must end, so that the held-out rung has its share of the time."""

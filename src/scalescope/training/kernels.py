@@ -16,7 +16,7 @@ from torch.autograd.function import once_differentiable
 class _RMSNorm(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, gain: Tensor, epsilon: float) -> Tensor:
-        scale = torch.linalg.vecdot(x, x).div_(x.shape[-1]).add_(epsilon).rsqrt_().unsqueeze(-1)
+        scale: Tensor = torch.linalg.vecdot(x, x).div_(x.shape[-1]).add_(epsilon).rsqrt_().unsqueeze(-1)
         unit = x * scale
         ctx.save_for_backward(unit, scale, gain)
         return unit * gain
@@ -57,14 +57,14 @@ class _Rotate(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, turns: Tensor) -> Tensor:
         ctx.save_for_backward(turns)
-        pairs = torch.view_as_complex(x.unflatten(-1, (-1, 2)))
+        pairs = torch.view_as_complex(torch.unflatten(x, -1, (-1, 2)))
         return torch.view_as_real(pairs * turns).flatten(-2)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         (turns,) = ctx.saved_tensors
-        pairs = torch.view_as_complex(grad.contiguous().unflatten(-1, (-1, 2)))
+        pairs = torch.view_as_complex(torch.unflatten(grad.contiguous(), -1, (-1, 2)))
         return torch.view_as_real(pairs * turns.conj().resolve_conj()).flatten(-2), None
 
 

@@ -52,7 +52,8 @@ class StackedMuon(torch.optim.Optimizer):
                     step = group["lr"] * max(1.0, rows / columns) ** 0.5
                     wide = rows <= columns
                     item = (part, target, step) if wide else (part.mT, target.mT, step)
-                    pending.setdefault(tuple(item[0].shape[1:]), []).append(item)
+                    size = (min(rows, columns), max(rows, columns))
+                    pending.setdefault(size, []).append(item)
         for items in pending.values():
             directions = orthogonalise(torch.cat([part for part, _, _ in items]))
             sizes = [len(part) for part, _, _ in items]

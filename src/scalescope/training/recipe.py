@@ -57,8 +57,8 @@ class Recipe:
 
     def batch(self, position: float, context: int) -> int:
         """Sequences of the step that begins at token `position`."""
-        tokens = self.batch_tokens * (max(position, 1.0) / self.batch_reference) ** self.batch_power
-        return max(4, round(tokens / context))
+        growth = (max(position, 1.0) / self.batch_reference) ** self.batch_power
+        return max(4, round(float(self.batch_tokens * growth) / context))
 
     def warmup_tokens(self, shape: Shape, first_horizon: float) -> float:
         """Length of the linear warm-up in tokens."""

@@ -159,8 +159,12 @@ def planned(rows: list[Row], x: alt.X, y: alt.Y) -> list[alt.Chart]:
 def curve(rows: list[Row], x: alt.X, y: alt.Y, colour: theme.Colour = theme.INK) -> list[alt.Chart]:
     """Solid line in a band inside the fitted range, dashed line in a lighter band beyond it."""
     parts = [FITTED, BEYOND]
-    dash = alt.StrokeDash("part:N", scale=alt.Scale(domain=parts, range=[[1, 0], [5, 4]]), title=None)
-    shade = alt.Opacity("part:O", scale=alt.Scale(domain=parts, range=[0.2, 0.09]), title=None)
+    strokes = alt.Legend(title=None, symbolType="stroke", symbolSize=400, symbolStrokeColor=theme.INK.light)
+    dashes = alt.Scale(domain=parts, range=[[1, 0], [5, 4]])
+    dash = alt.StrokeDash("part:N", scale=dashes, legend=strokes)
+    # The domain is turned round since Vega-Lite would drop the legend of a scale with an equal domain too.
+    shades = alt.Scale(domain=parts[::-1], range=[0.09, 0.2])
+    shade = alt.Opacity("part:O", scale=shades, legend=None)
     base = alt.Chart(data(rows))
     bands = [row for row in rows if "low" in row]
     area = (
