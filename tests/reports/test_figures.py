@@ -124,7 +124,7 @@ def test_kaplan_and_hoffmann_have_lines_through_what_the_plan_says_they_advise(c
     first = contents.plan.allocations[0]
     spec = figures["optimum"].panels[0].chart.to_dict()
     lines = {}
-    for layer, rows in rows_of(spec):
+    for _, rows in rows_of(spec):
         if rows and "rule" in rows[0]:
             lines[rows[0]["rule"]] = [(float(row["x"]), float(row["y"])) for row in rows]
     assert {"kaplan", "hoffmann"} <= {name.split()[0].lower() for name in lines}

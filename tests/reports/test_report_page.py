@@ -85,7 +85,7 @@ def test_text_from_outside_cannot_become_markup(contents):
         {"fits": {}, "plan": None, "forecasts": (), "holdouts": (), "exponents_by_count": {}},
         {"diagnoses": (), "facts": {}, "findings": (), "command": ""},
     ],
-    ids=lambda each: "+".join(each),
+    ids="+".join,
 )
 def test_a_section_without_content_is_left_out(contents, left_out):
     page = render(replace(contents, **left_out))
@@ -103,7 +103,7 @@ def test_a_report_without_the_isoflop_fit_follows_the_other_law(contents):
 
 
 def test_a_path_that_is_no_page_is_refused(contents, tmp_path):
-    with pytest.raises(InputError, match="report.txt") as caught:
+    with pytest.raises(InputError, match=r"report\.txt") as caught:
         report(contents, tmp_path / "report.txt")
     assert ".html" in caught.value.hint
 

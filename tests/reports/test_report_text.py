@@ -16,9 +16,10 @@ def test_the_answer_is_one_sentence_with_size_tokens_loss_and_interval(contents)
         f"{format_count(first.params.value)} parameters",
         f"{format_count(first.tokens.value)} tokens",
         f"{format_loss(first.loss.value)} [{format_loss(first.loss.low)}, {format_loss(first.loss.high)}]",
-        f"{format_factor(first.reach)} the dearest run fitted",
+        f"{format_factor(first.compute / contents.runs.spent)} the compute spent",
     ):
         assert part in answer
+    assert f"{format_factor(first.reach)} the dearest run fitted" in text.answer_note(contents)
     assert answer.endswith("nats/token.")
     assert "**" not in answer
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -72,7 +73,8 @@ def report(contents: Contents, path: Path) -> Path:
         part.replace(path)
         write_json(twin, contents.to_dict())
     except OSError as error:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink()
         raise WorkError(
             f"cannot write {path}: {error.strerror}", hint="Choose another folder or make room."
         ) from error

@@ -61,9 +61,8 @@ def _plain_number(text: str) -> float | int:
 
 def in_script(plain: Any) -> str:
     """JSON that can stand inside a script element, its colours as variables of the page's scheme."""
-    packed = json.dumps(plain, ensure_ascii=False, allow_nan=False, separators=(",", ":")).replace(
-        "</", "<\\/"
-    )
+    packed = json.dumps(plain, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    packed = packed.replace("<", "\\u003c")
     for name, colour in colours().items():
         packed = packed.replace(f'"{colour.light}"', f'"var(--{name})"')
     return packed

@@ -170,7 +170,7 @@ def checked(contents: Contents) -> Table | None:
         title="Forecast against measurement",
         columns=("Law", "N", "D", "Beyond the data", "Forecast L", "Measured L", "Off by", "Interval"),
         rows=tuple(rows),
-        note="The forecasts were written down before the run was trained; loss in nats/token.",
+        note="Each law was fitted without this run; loss in nats/token.",
     )
 
 

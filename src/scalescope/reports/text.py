@@ -104,7 +104,8 @@ def answer(contents: Contents) -> str:
         return _answer_without_plan(contents)
     best: Allocation = contents.plan.allocations[0]
     return (
-        f"With {format_flop(best.compute)} ({reach_text(best.reach)}), train "
+        f"For {format_factor(best.compute / contents.runs.spent)} the compute spent "
+        f"({format_flop(best.compute)}), train "
         f"**{format_count(best.params.value)} parameters** on **{format_count(best.tokens.value)} tokens**: "
         f"expected loss **{format_loss(best.loss.value)}** [{format_loss(best.loss.low)}, "
         f"{format_loss(best.loss.high)}] nats/token."
@@ -133,7 +134,7 @@ def answer_note(contents: Contents) -> str:
         f"{format_percent(plan.level)} intervals: {spread(best.params, format_count)} parameters "
         f"({COUNT_NAMES.get(plan.count, plan.count)}), {spread(best.tokens, format_count)} tokens, "
         f"{number(best.tokens_per_param.value, two_digits)} tokens per parameter. "
-        f"Law: {law_name(plan.law)}."
+        f"The compute is {reach_text(best.reach)}. Law: {law_name(plan.law)}."
     )
 
 

@@ -19,7 +19,7 @@ from scalescope.training.recipe import Recipe
 PROBE_SIZES = (1.2e4, 6e4, 3e5)
 """Parameters at which the speed is measured; it is interpolated in between."""
 PROBE_SECONDS = 0.8
-PROBE_POSITION = 1e6
+PROBE_POSITION = 5e5
 """Token whose batch size is used."""
 
 _numbers = count()

@@ -31,12 +31,12 @@ class Recipe:
     head_rate: float = 0.012
     """At width 64."""
     embedding_rate: float = 0.08
-    norm_rate: float = 0.002
+    norm_rate: float = 0.005
     optimizer: str = "muon"
     """`muon` for the matrices, or `adamw` for everything."""
     matrix_rate_adamw: float = 0.004
     """At width 64, used instead of `matrix_rate` under `adamw`; falls with 1/d."""
-    momentum: float = 0.95
+    momentum: float = 0.9
     beta1: float = 0.9
     beta2: float = 0.99
     weight_decay: float = 0.0

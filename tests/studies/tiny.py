@@ -1,0 +1,79 @@
+"""A study small enough for a test: its constants, its text, and a command that runs it in another process.
+
+`python tiny.py study TEXT --out FOLDER ...` is the real command line with these constants.
+"""
+
+from __future__ import annotations
+
+import functools
+import random
+import sys
+from pathlib import Path
+
+from scalescope.studies.machine import Machine
+
+CONTEXT = 32
+BUDGET = "1.5e11"
+OPTIONS = ["--budget", BUDGET, "--context", str(CONTEXT)]
+MACHINE = Machine(
+    slots=2,
+    threads=1,
+    params=(4e3, 4e4),
+    tokens_per_second=(1e5, 5e4),
+    tried={"2 x 1 thread": 1e5},
+)
+
+CONSTANTS = {
+    "scalescope.studies.design.N_BUDGETS": 5,
+    "scalescope.studies.design.SIZES_PER_BUDGET": 5,
+    "scalescope.studies.design.TOKENS_PER_PARAM": 2.0,
+    "scalescope.studies.design.MIN_STEPS": 8,
+    "scalescope.studies.tune.RATES": (0.5, 1.0, 2.0),
+}
+
+
+def shrink(setattr_) -> None:
+    """Make studies tiny; `setattr_` is that of `monkeypatch`, or one that sets for good."""
+    from scalescope import workflow
+    from scalescope.studies.settings import Settings
+    from scalescope.training.recipe import Recipe
+
+    for name, value in CONSTANTS.items():
+        setattr_(name, value)
+    setattr_("scalescope.studies.study.measure_machine", lambda *args, **kwargs: MACHINE)
+    settings = functools.partial(Settings, recipe=Recipe(batch_tokens=4096.0), evaluation_tokens=4096)
+    setattr_("scalescope.studies.settings.Settings", settings)
+
+    real = workflow.fit
+
+    def fit(runs, law, *, resamples=20, **options):
+        return real(runs, law, resamples=min(resamples, 20), **options)
+
+    setattr_("scalescope.workflow.fit", fit)
+
+
+def write_text(folder: Path, n_documents: int = 60, seed: int = 0) -> Path:
+    """Write about 200 kB of text with something to learn: words of a small vocabulary in phrases."""
+    draw = random.Random(seed)
+    words = ["".join(draw.choices("abcdefghijklmnop", k=draw.randint(2, 7))) for _ in range(120)]
+    phrases = [" ".join(draw.choices(words, k=draw.randint(3, 6))) for _ in range(200)]
+    folder.mkdir(parents=True, exist_ok=True)
+    for index in range(n_documents):
+        lines = [", ".join(draw.choices(phrases, k=3)) + "." for _ in range(45)]
+        (folder / f"{index:03}.txt").write_text("\n".join(lines))
+    return folder
+
+
+def set_for_good(path: str, value: object) -> None:
+    """Set an attribute by its dotted path, as `monkeypatch.setattr` does."""
+    from importlib import import_module
+
+    module, _, name = path.rpartition(".")
+    setattr(import_module(module), name, value)
+
+
+if __name__ == "__main__":
+    from scalescope.cli import main
+
+    shrink(set_for_good)
+    sys.exit(main())
