@@ -2,36 +2,45 @@
 
 from __future__ import annotations
 
-import shlex
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
-import numpy as np
 
 from scalescope.errors import FitError, InputError, RunError
-from scalescope.fitting import Fit, Holdout, exponent_by_count, fit, roll
+from scalescope.fitting import SURFACES, Fit, exponent_by_count, fit, fit_all, roll
 from scalescope.laws import get_law
-from scalescope.planning import Forecast, NextRun, forecast, next_run, plan
+from scalescope.planning import (
+    Forecast,
+    NextRun,
+    choose_headline,
+    forecast,
+    forecast_held_out,
+    next_run,
+    plan,
+    with_measurement,
+)
 from scalescope.points import Finding, Runs, read_runs, to_plain, write_json, write_runs
 from scalescope.reports import Contents, Curve, report
+from scalescope.studies.request import EngineName, Request
 from scalescope.units import format_count, parse_budget, parse_flop
 
-SURFACES = ("isoflop", "chinchilla")
-"""Laws that can be planned with; the hold-out decides which is headlined."""
-LAWS = (*SURFACES, "loss-size", "loss-data", "loss-compute", "kaplan")
-"""What every study fits."""
+if TYPE_CHECKING:
+    from scalescope.studies.design import Design
+    from scalescope.studies.driver import Status
+    from scalescope.studies.machine import Machine
+    from scalescope.studies.study import Study
+    from scalescope.training.recipe import Recipe
+
 MULTIPLES = (10.0, 100.0, 1000.0)
 """Budgets that are planned for unless others are asked, as multiples of what was spent."""
 ESTIMATE_EVERY_SECONDS = 4.0
-
-EngineName = Literal["local", "ray"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,12 +48,18 @@ class Progress:
     """Where a study stands, with the current estimate."""
 
     phase: str
-    n_done: int
-    n_left: int
-    share_done: float
-    seconds_left: float | None
-    estimate: str
-    last: str
+    """`tune`, `grid`, `held-out`, then `report`."""
+    n_done: int = 0
+    n_left: int = 0
+    share_done: float = 0.0
+    """Of the phase, by core-seconds."""
+    seconds_left: float | None = None
+    """Of the whole study, fits and report left out."""
+    estimate: str = ""
+    last: str = ""
+    """What happened last."""
+    notice: str = ""
+    """Something to be shown once, such as the design before it runs."""
 
 
 Watch = Callable[[Progress], None]
@@ -81,7 +96,7 @@ def contents_of(
     fits, unfitted = fit_all(runs, resamples=resamples, level=level, seed=seed)
     holdouts = tuple(one for law in fits for one in roll(runs, law, seed=seed))
     forecasts = noted if noted is not None else forecast_held_out(fits, holdouts, runs)
-    measured = tuple(_with_measurement(one, runs) for one in forecasts)
+    measured = tuple(with_measurement(one, runs) for one in forecasts)
     headline = choose_headline(fits, measured, holdouts)
     budgets = list(targets) if targets else [runs.spent * multiple for multiple in MULTIPLES]
     other = next((fits[law] for law in SURFACES if law in fits and law != headline), None)
@@ -93,6 +108,7 @@ def contents_of(
         headline=headline,
         plan=plan(fits[headline], budgets, alternative=other, past=holdouts),
         forecasts=measured,
+        written_before=noted is not None,
         holdouts=holdouts,
         curves=tuple(curves),
         facts=dict(facts or {}),
@@ -100,65 +116,6 @@ def contents_of(
         command=command,
         findings=(*findings, *runs.findings, *unfitted, *_verdict(measured, headline)),
     )
-
-
-def fit_all(
-    runs: Runs, *, resamples: int, level: float, seed: int
-) -> tuple[dict[str, Fit], tuple[Finding, ...]]:
-    """Fit every law of `LAWS` that the runs allow; those that they do not allow become findings."""
-    fits: dict[str, Fit] = {}
-    missed: dict[str, InputError | FitError] = {}
-    for law in LAWS:
-        try:
-            fits[law] = fit(runs, law, resamples=resamples, level=level, seed=seed)
-        except (InputError, FitError) as error:
-            missed[law] = error
-    if not any(law in fits for law in SURFACES):
-        raise missed[SURFACES[-1]]
-    findings = tuple(
-        Finding(code="WFL001", text=f"{law} was not fitted: {error}.", hint=error.hint)
-        for law, error in missed.items()
-    )
-    return fits, findings
-
-
-def forecast_held_out(
-    fits: Mapping[str, Fit], holdouts: Sequence[Holdout], runs: Runs
-) -> tuple[Forecast, ...]:
-    """Forecast every held-out setting by every law of size and data."""
-    held_out = runs.select(runs.held_out)
-    settings = sorted(set(zip(held_out.size, held_out.tokens, strict=True)))
-    return tuple(
-        forecast(found, params=size, tokens=tokens, past=holdouts)
-        for size, tokens in settings
-        for found in fits.values()
-        if len(get_law(found.law).variables) > 1
-    )
-
-
-def choose_headline(
-    fits: Mapping[str, Fit], forecasts: Sequence[Forecast], holdouts: Sequence[Holdout]
-) -> str:
-    """Return the law that erred least on the held-out rung; before that is measured, on the cuts inside the grid."""
-    candidates = [law for law in SURFACES if law in fits]
-
-    def held_out_error(law: str) -> float:
-        errors = [
-            abs(np.log(one.loss.value / one.measured)) for one in forecasts if one.law == law and one.measured
-        ]
-        return float(np.mean(errors)) if errors else np.inf
-
-    def rolling_error(law: str) -> float:
-        errors = [one.rms_error for one in holdouts if one.law == law]
-        return float(np.mean(errors)) if errors else np.inf
-
-    return min(candidates, key=lambda law: (held_out_error(law), rolling_error(law)))
-
-
-def _with_measurement(one: Forecast, runs: Runs) -> Forecast:
-    """Return the forecast beside the mean loss of the held-out runs of its setting, if there are any."""
-    same = runs.held_out & np.isclose(runs.size, one.params) & np.isclose(runs.tokens, one.tokens, rtol=1e-3)
-    return replace(one, measured=float(runs.loss[same].mean())) if same.any() else one
 
 
 def _verdict(forecasts: Sequence[Forecast], headline: str) -> tuple[Finding, ...]:
@@ -210,53 +167,22 @@ def write_all(contents: Contents, folder: Path) -> Path:
     return report(contents, folder / "report.html")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """What `scalescope study` was asked for."""
-
-    corpus: str | None = None
-    out: Path = Path("study")
-    budget: str = "10m"
-    design: Literal["isoflop", "ladder"] = "isoflop"
-    context: int = 128
-    precision: Literal["fp32", "bf16"] = "fp32"
-    tokenizer: Path | None = None
-    text_column: str = "text"
-    executor: EngineName = "local"
-    address: str | None = None
-    seed: int = 0
-    targets: tuple[str, ...] = ()
-    extend: bool = False
-
-    def command(self) -> str:
-        """The command line that repeats the study."""
-        words = ["scalescope", "study", *([self.corpus] if self.corpus else [])]
-        default = Request()
-        for name in (
-            "budget",
-            "design",
-            "context",
-            "precision",
-            "tokenizer",
-            "text_column",
-            "executor",
-            "seed",
-        ):
-            value = getattr(self, name)
-            if value != getattr(default, name):
-                words += [f"--{name.replace('_', '-')}", str(value)]
-        for target in self.targets:
-            words += ["--target", target]
-        return shlex.join(words)
-
-
 def study(
     corpus: str | None = None,
     *,
     out: Path = Path("study"),
     budget: str = "10m",
+    design: Literal["isoflop", "ladder"] = "isoflop",
+    context: int = 128,
+    precision: Literal["fp32", "bf16"] = "fp32",
+    tokenizer: Path | None = None,
+    text_column: str = "text",
+    executor: EngineName = "local",
+    address: str | None = None,
+    seed: int = 0,
+    targets: Sequence[str] = (),
+    extend: bool = False,
     watch: Watch | None = None,
-    **options: Any,
 ) -> Contents:
     """Train a grid of small models on a corpus, hold the largest out, fit, forecast, plan and report.
 
@@ -271,10 +197,24 @@ def study(
         Folder of the study.
     budget
         Wall time such as `10m`, or training FLOP such as `3e15`.
+    design
+        Sizes at equal compute, or ever larger models at fixed ratios of tokens.
+    context
+        Length of a sequence in tokens.
+    tokenizer
+        A file of the library `tokenizers`; bytes if not given.
+    text_column
+        Where the text is in JSONL and Parquet.
+    executor, address
+        Where the runs are made: this machine, or the Ray cluster at an address.
+    seed
+        Of initialisation, data order and resamples.
+    targets
+        Compute that the plan is for, such as `1e21`; 10, 100 and 1000 times what was spent if not given.
+    extend
+        Whether a finished study may go on with another budget or design.
     watch
         Called about twice a second while models train.
-    options
-        Further fields of `Request`.
 
     Returns
     -------
@@ -288,19 +228,35 @@ def study(
     RunError
         If no trial gave a point.
     """
-    request = msgspec.convert(
-        {"corpus": corpus, "out": out, "budget": budget, **options}, Request, strict=True, dec_hook=_as_is
+    request = Request(
+        corpus=corpus,
+        out=out,
+        budget=budget,
+        design=design,
+        context=context,
+        precision=precision,
+        tokenizer=tokenizer,
+        text_column=text_column,
+        executor=executor,
+        address=address,
+        seed=seed,
+        targets=tuple(targets),
+        extend=extend,
     )
+    budgets = [parse_flop(target) for target in request.targets]
+    tell = watch or (lambda _: None)
     with _opened(request, watch) as work:
-        design, machine, recipe = work.prepare()
-        work.grid(design, machine, recipe)
+        laid, machine, recipe = work.prepare()
+        tell(Progress(phase="grid", notice=f"{laid.summary()}\n{work.cost(laid, machine, recipe)}"))
+        work.grid(laid, machine, recipe)
         _check_any(work)
-        noted = _forecast_then_measure(work, design, machine, recipe)
+        noted = _forecast_then_measure(work, laid, machine, recipe)
+        tell(Progress(phase="report"))
         contents = contents_of(
             work.runs(),
             title=f"How transformers scale on {work.corpus.name}",
             seed=request.seed,
-            targets=[parse_flop(target) for target in request.targets] or None,
+            targets=budgets or None,
             noted=noted,
             curves=[
                 Curve(
@@ -312,7 +268,7 @@ def study(
                 )
                 for curve in work.curves()
             ],
-            facts=work.facts(design, machine, recipe),
+            facts=work.facts(laid, machine, recipe),
             command=request.command(),
             findings=(*work.corpus.findings, *work.findings()),
         )
@@ -321,13 +277,36 @@ def study(
     return contents
 
 
-def draft(corpus: str | None = None, *, budget: str = "10m", **options: Any) -> tuple[Any, str]:
-    """Measure the machine and lay the design without training anything; return it and its cost in words."""
+def draft(
+    corpus: str | None = None,
+    *,
+    budget: str = "10m",
+    design: Literal["isoflop", "ladder"] = "isoflop",
+    context: int = 128,
+    precision: Literal["fp32", "bf16"] = "fp32",
+    tokenizer: Path | None = None,
+    text_column: str = "text",
+    executor: EngineName = "local",
+    address: str | None = None,
+    seed: int = 0,
+) -> tuple[Design, str]:
+    """Measure the machine and lay the design without training anything; return it and its cost in words.
+
+    The parameters are those of `study`.
+    """
     with tempfile.TemporaryDirectory(prefix="scalescope-") as folder:
-        request = msgspec.convert(
-            {"corpus": corpus, "budget": budget, **options, "out": Path(folder) / "study"},
-            Request,
-            dec_hook=_as_is,
+        request = Request(
+            corpus=corpus,
+            out=Path(folder) / "study",
+            budget=budget,
+            design=design,
+            context=context,
+            precision=precision,
+            tokenizer=tokenizer,
+            text_column=text_column,
+            executor=executor,
+            address=address,
+            seed=seed,
         )
         with _opened(request, None) as work:
             return work.draft()
@@ -356,18 +335,19 @@ def suggest(folder: Path, *, target: float | None = None, top: int = 5) -> tuple
     return next_run(found, runs, target=target or runs.spent * MULTIPLES[1], top=top)
 
 
-def _forecast_then_measure(work: Any, design: Any, machine: Any, recipe: Any) -> tuple[Forecast, ...]:
+def _forecast_then_measure(
+    work: Study, design: Design, machine: Machine, recipe: Recipe
+) -> tuple[Forecast, ...]:
     """Choose the held-out rung by the fit, write its forecasts down, train it."""
     from scalescope.studies.family import nearest_shape
 
     seed = work.settings.seed
-    noted = work.ledger.notes("forecast")
     if work.ledger.meta("held_out") is None:
         runs = work.runs()
         fits, _ = fit_all(runs, resamples=300, level=0.9, seed=seed)
         holdouts = tuple(one for law in fits for one in roll(runs, law, seed=seed))
         compute = work.held_out_compute(design, machine, recipe)
-        if compute < 1.3 * float(runs.compute.max()):
+        if compute < 1.3 * float(runs.compute[~runs.held_out].max()):
             work.ledger.record_finding(
                 Finding(
                     code="WFL003",
@@ -375,7 +355,7 @@ def _forecast_then_measure(work: Any, design: Any, machine: Any, recipe: Any) ->
                     hint="The forecasts are unchecked; give the study more time.",
                 )
             )
-            return tuple(Forecast.from_dict(note.data) for note in noted)
+            return _forecasts(work)
         if design.kind == "ladder":
             shape = design.held_out_guess()
         else:
@@ -392,13 +372,31 @@ def _forecast_then_measure(work: Any, design: Any, machine: Any, recipe: Any) ->
         work.ledger.set_meta(
             "held_out", {"shape": to_plain(shape, "shape"), "horizon": horizon, "compute": compute}
         )
-        noted = work.ledger.notes("forecast")
     work.held_out(machine, recipe)
-    return tuple(Forecast.from_dict(note.data) for note in noted)
+    return _forecasts(work)
 
 
-def _check_any(work: Any) -> None:
-    if not work.ledger.points():
+def _forecasts(work: Study) -> tuple[Forecast, ...]:
+    """Return what was forecast of the rungs that were measured, the latest rung first."""
+    noted = [Forecast.from_dict(note.data) for note in work.ledger.notes("forecast")]
+    latest = noted[::-1]
+    # A study that was killed while it noted them has the same forecasts twice.
+    distinct = {(one.params, one.tokens, one.law): one for one in latest}
+    runs = work.runs()
+    known = [one for one in distinct.values() if with_measurement(one, runs).measured is not None]
+    order = list(dict.fromkeys((one.params, one.tokens) for one in latest))
+    return tuple(
+        one
+        for setting in order
+        for one in sorted(known, key=lambda one: one.law)
+        if (one.params, one.tokens) == setting
+    )
+
+
+def _check_any(work: Study) -> None:
+    from scalescope.studies.collect import TUNE
+
+    if all(point.data["phase"] == TUNE for point in work.ledger.points()):
         causes = [trial.cause for trial in work.ledger.trials("failed")]
         raise RunError(
             f"no trial gave a point{': ' + causes[0] if causes else ''}",
@@ -407,7 +405,7 @@ def _check_any(work: Any) -> None:
 
 
 @contextmanager
-def _opened(request: Request, watch: Watch | None) -> Iterator[Any]:
+def _opened(request: Request, watch: Watch | None) -> Iterator[Study]:
     """Open everything that a study needs, and close it however the study ends."""
     _need_torch()
     from scalescope.executors import open_executor
@@ -448,13 +446,13 @@ def _need_torch() -> None:
 class _Watcher:
     """Turns the driver's status into progress, with a quick fit every few seconds."""
 
-    def __init__(self, work: Any, watch: Watch) -> None:
+    def __init__(self, work: Study, watch: Watch) -> None:
         self.work, self.watch = work, watch
         self.estimate = ""
         self.next = 0.0
         self.n_fitted = 0
 
-    def __call__(self, status: Any) -> None:
+    def __call__(self, status: Status) -> None:
         if status.n_done != self.n_fitted and time.monotonic() > self.next:
             self.estimate = quick_estimate(self.work)
             self.next = time.monotonic() + ESTIMATE_EVERY_SECONDS
@@ -473,7 +471,7 @@ class _Watcher:
         )
 
 
-def quick_estimate(work: Any) -> str:
+def quick_estimate(work: Study) -> str:
     """Return what the points so far say, in a few words; empty while they say nothing."""
     try:
         runs = work.runs()
@@ -485,7 +483,3 @@ def quick_estimate(work: Any) -> str:
         f"N* ~ C^{found.coefficients['a'].value:.2f}; 10x: {format_count(best.params.value)} parameters, "
         f"loss {best.loss.value:.3f}"
     )
-
-
-def _as_is(kind: type, value: Any) -> Any:
-    return kind(value)

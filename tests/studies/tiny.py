@@ -34,7 +34,7 @@ CONSTANTS = {
 
 def shrink(setattr_) -> None:
     """Make studies tiny; `setattr_` is that of `monkeypatch`, or one that sets for good."""
-    from scalescope import workflow
+    from scalescope.fitting import ensemble
     from scalescope.studies.settings import Settings
     from scalescope.training.recipe import Recipe
 
@@ -44,12 +44,12 @@ def shrink(setattr_) -> None:
     settings = functools.partial(Settings, recipe=Recipe(batch_tokens=4096.0), evaluation_tokens=4096)
     setattr_("scalescope.studies.settings.Settings", settings)
 
-    real = workflow.fit
+    real = ensemble.fit
 
-    def fit(runs, law, *, resamples=20, **options):
+    def fit(runs, law, *, resamples, **options):
         return real(runs, law, resamples=min(resamples, 20), **options)
 
-    setattr_("scalescope.workflow.fit", fit)
+    setattr_("scalescope.fitting.ensemble.fit", fit)
 
 
 def write_text(folder: Path, n_documents: int = 60, seed: int = 0) -> Path:

@@ -2,6 +2,7 @@
 
 from scalescope.fitting.budgets import Group, budget_groups
 from scalescope.fitting.counting import exponent_by_count
+from scalescope.fitting.ensemble import LAWS, SURFACES, fit_all
 from scalescope.fitting.estimation import fit
 from scalescope.fitting.frontier import used_by
 from scalescope.fitting.holdout import Holdout
@@ -9,6 +10,8 @@ from scalescope.fitting.result import Certificate, Fit, Parabola
 from scalescope.fitting.rolling import roll
 
 __all__ = [
+    "LAWS",
+    "SURFACES",
     "Certificate",
     "Fit",
     "Group",
@@ -17,6 +20,7 @@ __all__ = [
     "budget_groups",
     "exponent_by_count",
     "fit",
+    "fit_all",
     "roll",
     "used_by",
 ]

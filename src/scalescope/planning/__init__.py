@@ -3,6 +3,7 @@
 from scalescope.planning.allocation import FACTORS, allocate, exponents, plan
 from scalescope.planning.candidates import next_run
 from scalescope.planning.diagnosis import diagnose, published_sets
+from scalescope.planning.headline import choose_headline, forecast_held_out, with_measurement
 from scalescope.planning.models import MODELS, Model, get_model
 from scalescope.planning.prediction import forecast
 from scalescope.planning.results import Advice, Allocation, Diagnosis, Forecast, NextRun, Penalty, Plan
@@ -22,11 +23,14 @@ __all__ = [
     "Plan",
     "Rule",
     "allocate",
+    "choose_headline",
     "diagnose",
     "exponents",
     "forecast",
+    "forecast_held_out",
     "get_model",
     "next_run",
     "plan",
     "published_sets",
+    "with_measurement",
 ]

@@ -39,7 +39,9 @@ class Contents:
     """The key of `fits` whose plan is headlined."""
     plan: Plan | None
     forecasts: tuple[Forecast, ...] = ()
-    """Of the held-out rung, one a law, written before it was trained; `measured` is set once it was."""
+    """Of the held-out rung, one a law; `measured` is set once it was trained."""
+    written_before: bool = False
+    """Whether the forecasts were written down before the held-out rung was trained."""
     holdouts: tuple[Holdout, ...] = ()
     curves: tuple[Curve, ...] = ()
     diagnoses: tuple[Diagnosis, ...] = ()

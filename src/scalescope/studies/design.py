@@ -245,7 +245,7 @@ def choose_design(
     available
         What may be spent on training.
     show
-        Writes an amount in that unit, for the error.
+        Writes the budget that leaves such an amount for training, for the error.
 
     Raises
     ------
@@ -266,8 +266,8 @@ def choose_design(
     else:
         least = cost(at(floor, N_BUDGETS - 2, 1))
         raise InputError(
-            f"the budget is too small for any grid: {show(available)} to train with, {show(least)} needed",
-            hint=f"Give at least {least / available:.1f} times the budget, or use a smaller vocabulary.",
+            f"the budget is too small for any grid; the smallest that works is about {show(1.02 * least)}",
+            hint="Give that much or more, or use a smaller vocabulary or a shorter context.",
         )
     low, high = floor, floor * 1e9
     for _ in range(60):

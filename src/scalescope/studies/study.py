@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +19,13 @@ from scalescope.errors import InputError
 from scalescope.executors import Executor
 from scalescope.points import Finding, Runs
 from scalescope.studies.collect import GRID, HELD_OUT, collect_curves, collect_findings, collect_runs
-from scalescope.studies.design import HELD_OUT_RATIO, Design, choose_design, expected_size
+from scalescope.studies.design import HELD_OUT_RATIO, Design, Speed, choose_design, expected_size
 from scalescope.studies.driver import Driver, Planned, Status, Watch
 from scalescope.studies.family import nearest_shape
 from scalescope.studies.ledger import Ledger
 from scalescope.studies.machine import Machine, measure_machine
 from scalescope.studies.settings import Settings
-from scalescope.studies.tune import tune_rate
+from scalescope.studies.tune import tune_rate, tuned_rung, tuning_cost
 from scalescope.training.corpus import Corpus, epochs
 from scalescope.training.cost import tokens_trained
 from scalescope.training.preparing import prepare_corpus
@@ -56,6 +56,8 @@ class Study:
     slowdown: float = 1.0
     """Actual over predicted seconds of the trials so far."""
     _saved: float = 0.0
+    _later: float = 0.0
+    """Predicted wall seconds of the phases after the one under way."""
 
     def prepare(self) -> tuple[Design, Machine, Recipe]:
         """Measure, tune and lay the design, or take all three from the ledger.
@@ -76,61 +78,48 @@ class Study:
         if stored is not None:
             return Design.from_dict(stored), machine, tuned
         design = self.lay(machine, tuned)
+        self.ledger.set_meta("laid_for", _asked(self.settings))
         self.ledger.set_meta("design", design.to_dict())
         return design, machine, tuned
 
     def lay(self, machine: Machine, recipe: Recipe) -> Design:
         """Choose the design for the budget and check the corpus against it."""
         settings = self.settings
-        held_out_seeds = self._held_out_seeds(machine)
+        in_seconds = settings.budget.seconds is not None
+        untuned = self.ledger.meta("recipe") is None
 
-        def core_seconds(design: Design) -> float:
-            return design.cost(
-                machine.speed,
-                recipe,
-                evaluation_tokens=settings.evaluation_tokens,
-                held_out_seeds=held_out_seeds,
-            )
+        def speed(shape: Shape) -> float:
+            return machine.speed(shape) if in_seconds else 1 / (6 * shape.params_matmul)
 
-        def flop(design: Design) -> float:
-            return design.cost(
-                lambda shape: 1 / (6 * shape.params_matmul),
-                recipe,
-                evaluation_tokens=settings.evaluation_tokens,
-                held_out_seeds=held_out_seeds,
-            )
+        def cost(design: Design) -> float:
+            grid = self._core_seconds(design, machine, recipe, speed)
+            if in_seconds and not untuned:  # the clock has counted it
+                return grid
+            return grid + tuning_cost(tuned_rung(design), speed, recipe, settings.evaluation_tokens)
 
-        if settings.budget.seconds is not None:
-            left = settings.budget.seconds - self.seconds_spent - RESERVE_SECONDS
-            available = max(1.0, left * USED_SHARE * machine.slots)
-            design = choose_design(
-                settings.design,
-                cost=core_seconds,
-                available=available,
-                vocabulary=self.corpus.vocabulary,
-                context=settings.context,
-                recipe=recipe,
-                seed=settings.seed,
-                show=lambda seconds: format_seconds(seconds / machine.slots),
-            )
-        else:
-            assert settings.budget.flop is not None
-            design = choose_design(
-                settings.design,
-                cost=flop,
-                available=settings.budget.flop,
-                vocabulary=self.corpus.vocabulary,
-                context=settings.context,
-                recipe=recipe,
-                seed=settings.seed,
-                show=format_flop,
-            )
+        per_second = USED_SHARE * machine.slots
+        gone = self.seconds_spent + RESERVE_SECONDS
+        design = choose_design(
+            settings.design,
+            cost=cost,
+            available=max(1.0, ((settings.budget.seconds or 0.0) - gone) * per_second)
+            if in_seconds
+            else float(settings.budget.flop or 0.0),
+            vocabulary=self.corpus.vocabulary,
+            context=settings.context,
+            recipe=recipe,
+            seed=settings.seed,
+            show=(lambda seconds: format_seconds(math.ceil(seconds / per_second + gone)))
+            if in_seconds
+            else format_flop,
+        )
         self._check_corpus(design)
         return design
 
     def grid(self, design: Design, machine: Machine, recipe: Recipe) -> None:
         """Train everything but the held-out rung."""
         deadline = self._grid_deadline(design, machine, recipe)
+        self._later = self._held_out_seconds(design.held_out_compute, design, machine, recipe)
         self._run(machine, self._planned(design, machine, recipe), deadline)
         for finding in self._repeats(design):
             self.ledger.record_finding(finding)
@@ -139,7 +128,8 @@ class Study:
         """Return the compute of the held-out rung that the time still allows, FLOP; 0 if none does."""
         wanted = design.held_out_compute
         if design.kind == "isoflop":  # the dearest budgets may have been given up
-            wanted = min(wanted, float(self.runs()["budget"].max()) * HELD_OUT_RATIO)
+            runs = self.runs()
+            wanted = min(wanted, float(runs["budget"][~runs.held_out].max()) * HELD_OUT_RATIO)
         if self.settings.budget.seconds is None:
             return wanted
         left = self.settings.budget.seconds - self.seconds_spent - RESERVE_SECONDS
@@ -149,6 +139,7 @@ class Study:
     def held_out(self, machine: Machine, recipe: Recipe) -> None:
         """Train the held-out rung that the ledger names: one shape and token count, a seed a slot."""
         rung = self.ledger.meta("held_out")
+        self._later = 0.0
         shape = msgspec.convert(rung["shape"], Shape)
         planned = []
         for extra in range(self._held_out_seeds(machine)):
@@ -174,16 +165,17 @@ class Study:
         machine = self._machine()
         recipe = self.settings.recipe
         design = self.lay(machine, recipe)
+        return design, self.cost(design, machine, recipe)
+
+    def cost(self, design: Design, machine: Machine, recipe: Recipe) -> str:
+        """Say what a design will cost."""
         seeds = self._held_out_seeds(machine)
-        cost = design.cost(
-            machine.speed, recipe, evaluation_tokens=self.settings.evaluation_tokens, held_out_seeds=seeds
-        )
+        cost = self._core_seconds(design, machine, recipe, machine.speed)
         flop = sum(rung.compute for rung in design.rungs) + seeds * design.held_out_compute
-        words = (
+        return (
             f"cost: about {format_seconds(cost / machine.slots + RESERVE_SECONDS)} on this machine "
             f"({machine.slots} trials side by side, {machine.threads} thread each), {format_flop(flop)}"
         )
-        return design, words
 
     def runs(self) -> Runs:
         """All points so far."""
@@ -236,8 +228,8 @@ class Study:
     def _tune(self, machine: Machine) -> Recipe:
         """Measure the rate on the smallest rung of the design that the untuned recipe would get."""
         draft = self.lay(machine, self.settings.recipe)
-        rung = next(rung for rung in draft.rungs if rung.horizons[0] <= rung.shape.params_matmul * 60)
-        return tune_rate(self._driver(machine), rung, self.settings)
+        self._later = self._core_seconds(draft, machine, self.settings.recipe, machine.speed) / machine.slots
+        return tune_rate(self._driver(machine), tuned_rung(draft), self.settings)
 
     def _planned(self, design: Design, machine: Machine, recipe: Recipe) -> list[Planned]:
         """Trials in the order to run.
@@ -273,18 +265,22 @@ class Study:
 
         return sorted(planned, key=order)
 
+    def _core_seconds(self, design: Design, machine: Machine, recipe: Recipe, speed: Speed) -> float:
+        """Cost of grid and held-out rung at a speed."""
+        return design.cost(
+            speed,
+            recipe,
+            evaluation_tokens=self.settings.evaluation_tokens,
+            held_out_seeds=self._held_out_seeds(machine),
+        )
+
     def _grid_deadline(self, design: Design, machine: Machine, recipe: Recipe) -> float | None:
         """Return when the grid must end, so that the held-out rung has its share of the time."""
         if self.settings.budget.seconds is None:
             return None
         held_out = self._held_out_seconds(design.held_out_compute, design, machine, recipe)
         left = self.settings.budget.seconds - self.seconds_spent - RESERVE_SECONDS
-        whole = design.cost(
-            machine.speed,
-            recipe,
-            evaluation_tokens=self.settings.evaluation_tokens,
-            held_out_seeds=self._held_out_seeds(machine),
-        )
+        whole = self._core_seconds(design, machine, recipe, machine.speed)
         share = 1 - held_out * self._held_out_seeds(machine) / whole
         return time.monotonic() + max(1.0, left * share)
 
@@ -313,7 +309,7 @@ class Study:
         if time.monotonic() - self._saved > SPENT_EVERY_SECONDS:
             self._saved = time.monotonic()
             self.ledger.set_meta("seconds_spent", self.seconds_spent)
-        self.watch(status)
+        self.watch(replace(status, seconds_left=status.seconds_left + self._later * status.slowdown))
 
     def _check_corpus(self, design: Design) -> None:
         needed = epochs(self.corpus, design.most_tokens)
@@ -361,10 +357,9 @@ def open_study(
         corpus = prepare_corpus(
             source, folder / "corpus", tokenizer=tokenizer, text_column=text_column, exclude=[folder]
         )
-        before = ledger.meta("identity")
-        identity = _identity(settings, corpus)
-        ledger.claim(identity, extend=extend)
-        if before is not None and before["design"] != identity["design"]:
+        # A budget that was refused has left no design, and does not bind.
+        ledger.claim(_identity(settings, corpus), extend=extend or ledger.meta("design") is None)
+        if ledger.meta("laid_for", _asked(settings)) != _asked(settings):
             for name in ("design", "held_out", "seconds_spent"):
                 ledger.set_meta(name, None)
         ledger.reset_interrupted()
@@ -386,5 +381,10 @@ def open_study(
 def _identity(settings: Settings, corpus: Corpus) -> dict[str, Any]:
     """What makes a study this one; only the design may change later, and only when asked."""
     plain: dict[str, Any] = msgspec.to_builtins(settings)
-    design = {"kind": plain.pop("design"), "budget": plain.pop("budget")}
-    return {"corpus": corpus.digest, "settings": plain, "design": design}
+    del plain["design"], plain["budget"]
+    return {"corpus": corpus.digest, "settings": plain, "design": _asked(settings)}
+
+
+def _asked(settings: Settings) -> dict[str, Any]:
+    """What was asked of the design."""
+    return {"kind": settings.design, "budget": msgspec.to_builtins(settings.budget)}

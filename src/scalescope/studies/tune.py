@@ -8,7 +8,7 @@ import numpy as np
 
 from scalescope.points import Finding
 from scalescope.studies.collect import TUNE
-from scalescope.studies.design import Rung
+from scalescope.studies.design import Design, Rung, Speed, seconds_of
 from scalescope.studies.driver import Driver, Planned
 from scalescope.studies.settings import Settings
 from scalescope.training.recipe import Recipe
@@ -16,6 +16,17 @@ from scalescope.training.trial_settings import Trial
 
 RATES = (0.4, 0.63, 1.0, 1.6, 2.5)
 """Multiples of the recipe's learning rates, evenly spaced in the logarithm."""
+
+
+def tuned_rung(design: Design) -> Rung:
+    """Return the smallest rung whose first run is not absurdly long for its size."""
+    return next(rung for rung in design.rungs if rung.horizons[0] <= rung.shape.params_matmul * 60)
+
+
+def tuning_cost(rung: Rung, speed: Speed, recipe: Recipe, evaluation_tokens: int) -> float:
+    """Core-seconds of `tune_rate` at a measured speed."""
+    first = replace(rung, horizons=rung.horizons[:1], budgets=rung.budgets[:1])
+    return len(RATES) * seconds_of(first, speed, recipe, evaluation_tokens)
 
 
 def tune_rate(driver: Driver, rung: Rung, settings: Settings) -> Recipe:

@@ -189,6 +189,10 @@ class _Training:
                 "tokens_per_second": self.trained_tokens / seconds,
                 "learning_rate": self.trial.recipe.rate * self.trial.recipe.matrix_rate,
                 "epochs": self.sampler.epoch(self.sequences),
+                "batch_tokens": self.trial.recipe.batch(tokens, shape.context) * shape.context,
+                "width": shape.width,
+                "n_layers": shape.n_layers,
+                "context": shape.context,
                 "seed": self.trial.seed,
             }
         )

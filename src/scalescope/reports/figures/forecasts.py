@@ -29,8 +29,8 @@ def forecast_check(contents: Contents) -> Figure | None:
     return Figure(
         name="forecasts",
         title="Forecast against measurement",
-        caption="Each law's forecast of the held-out run, which no fit has seen. All of it is extrapolation: a "
-        "hollow square is the forecast, the dashed line its interval.",
+        caption="Each law's forecast of the held-out run, which no fit has seen. All of it is extrapolation: "
+        "a hollow square is the forecast, the dashed line its interval.",
         panels=(Panel(title="", chart=marks.layered(layers, 44 * len(rows) + 20), label=_label(contents)),),
         keys=tuple(keys),
         table=table,

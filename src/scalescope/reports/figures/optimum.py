@@ -44,8 +44,8 @@ def allocation_figure(plan: Plan, fit: Fit | None = None, minima: Fit | None = N
     return Figure(
         name="optimum",
         title="Best size and tokens against compute",
-        caption=f"Law: {law_name(plan.law)}. The published rules are drawn as their authors state them and may "
-        "count other parameters.",
+        caption=f"Law: {law_name(plan.law)}. The published rules are drawn as their authors state them and "
+        "may count other parameters.",
         panels=panels,
         keys=tuple(keys),
         table=_table(plan, minima),

@@ -1,0 +1,143 @@
+"""How a study shows where it stands: a live display on a terminal, plain lines elsewhere, never on stdout."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol, TextIO
+
+from scalescope.units import format_percent, format_seconds
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+    from scalescope.workflow import Progress
+
+LINE_EVERY_SECONDS = 10.0
+"""Time between two plain lines of the same phase."""
+
+PHASES: dict[str, str] = {
+    "": "reading the corpus and measuring this machine",
+    "tune": "1 of 4: learning rate",
+    "grid": "2 of 4: grid",
+    "held-out": "3 of 4: held-out rung",
+    "report": "4 of 4: fits and report",
+}
+"""What a phase of the workflow is called on the screen."""
+
+
+class Display(Protocol):
+    """Takes every `Progress` of a study; what it shows of it is its own business."""
+
+    def __call__(self, progress: Progress) -> None:
+        """Take the latest state."""
+        ...
+
+
+@contextmanager
+def showing(stream: TextIO | None = None) -> Iterator[Display]:
+    """Show progress on a stream, standard error if none is given, until the block ends however it ends."""
+    from rich.console import Console
+    from rich.live import Live
+
+    stream = stream or sys.stderr
+    console = Console(file=stream)
+    if not console.is_terminal or console.is_dumb_terminal:
+        yield Lines(stream)
+        return
+    screen = Screen(console)
+    with Live(
+        get_renderable=screen.render,
+        console=console,
+        transient=True,  # the answer follows in its place
+        redirect_stdout=False,
+        redirect_stderr=False,
+    ):
+        yield screen
+
+
+class Lines:
+    """One line every few seconds and at the beginning of a phase, for logs and pipes."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._phase = ""
+        self._next = 0.0
+
+    def __call__(self, progress: Progress) -> None:
+        """Write a line if it is time for one."""
+        if progress.notice:
+            self._stream.write(progress.notice + "\n")
+        elif progress.phase != self._phase or time.monotonic() >= self._next:
+            self._phase = progress.phase
+            self._next = time.monotonic() + LINE_EVERY_SECONDS
+            self._stream.write(line(progress) + "\n")
+        self._stream.flush()
+
+
+class Screen:
+    """The latest state as a few lines that a terminal redraws."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._progress: Progress | None = None
+        self._started = time.monotonic()
+
+    def __call__(self, progress: Progress) -> None:
+        """Keep the state; a notice is printed above the display, once."""
+        if progress.notice:
+            self._console.print(progress.notice, markup=False, highlight=False, soft_wrap=True)
+        else:
+            self._progress = progress
+
+    def render(self) -> RenderableType:
+        """Return what is on the screen now."""
+        from rich.console import Group
+        from rich.progress_bar import ProgressBar
+        from rich.spinner import Spinner
+        from rich.table import Table
+        from rich.text import Text
+
+        elapsed = format_seconds(time.monotonic() - self._started)
+        if self._progress is None or self._progress.phase not in ("tune", "grid", "held-out"):
+            phase = "" if self._progress is None else self._progress.phase
+            return Spinner("dots", Text(f"{PHASES.get(phase, phase)}, {elapsed} so far"))
+        row = Table.grid(padding=(0, 1))
+        share = self._progress.share_done
+        bar = ProgressBar(total=1.0, completed=share, width=max(10, min(40, self._console.width - 40)))
+        row.add_row(_title(self._progress), bar, f"{share:4.0%}", elapsed)
+        rest = (counts(self._progress), self._progress.estimate, self._progress.last)
+        told = [
+            Text("  " + text, style=style, overflow="ellipsis", no_wrap=True) for text, style in _styled(rest)
+        ]
+        return Group(row, *told)
+
+
+def line(progress: Progress) -> str:
+    """Write a state as one line."""
+    if progress.phase not in ("tune", "grid", "held-out"):
+        return _title(progress)
+    share = format_percent(round(progress.share_done, 2))
+    parts = (f"{_title(progress)}, {share}", counts(progress), progress.estimate, progress.last)
+    return "; ".join(part for part in parts if part)
+
+
+def counts(progress: Progress) -> str:
+    """Say what is done, what is left, and how long that takes."""
+    told = f"{progress.n_done} points done, {progress.n_left} left"
+    return told if progress.seconds_left is None else f"{told}, about {_time(progress.seconds_left)} to go"
+
+
+def _time(seconds: float) -> str:
+    """Write a time without a precision that it does not have."""
+    return format_seconds(max(1.0, round(seconds, -1 if seconds >= 60 else 0)))
+
+
+def _title(progress: Progress) -> str:
+    return PHASES.get(progress.phase, progress.phase)
+
+
+def _styled(texts: tuple[str, ...]) -> list[tuple[str, str]]:
+    return [(text, style) for text, style in zip(texts, ("", "bold", "dim"), strict=True) if text]
