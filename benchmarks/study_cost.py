@@ -4,7 +4,7 @@
 
 The same grid is trained twice. Ours: one trunk a size with a cooled-down branch for every token count, trials
 side by side as measured. Plain: one full run for every point, one process of two threads. Knowledge is
-1 / (standard error of the IsoFLOP size exponent)^2, so cost = CPU-seconds x (standard error)^2: less is better.
+1 / (standard error of the IsoFLOP size exponent)^2, so cost = CPU-seconds x (standard error)^2.
 CPU-seconds are those of the whole process tree. Prints one JSON line a way and one with the ratio.
 """
 

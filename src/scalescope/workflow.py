@@ -356,10 +356,11 @@ def _forecast_then_measure(
                 )
             )
             return _forecasts(work)
+        trusted = choose_headline(fits, (), holdouts)
         if design.kind == "ladder":
             shape = design.held_out_guess()
         else:
-            best = plan(fits[choose_headline(fits, (), holdouts)], [compute]).allocations[0]
+            best = plan(fits[trusted], [compute]).allocations[0]
             shape = nearest_shape(best.params.value, design.vocabulary, design.context)
         horizon = max(1, round(compute / (6 * shape.params_matmul) / shape.context)) * shape.context
         made = [
@@ -370,7 +371,8 @@ def _forecast_then_measure(
         for one in made:
             work.ledger.note("forecast", one.to_dict())
         work.ledger.set_meta(
-            "held_out", {"shape": to_plain(shape, "shape"), "horizon": horizon, "compute": compute}
+            "held_out",
+            {"shape": to_plain(shape, "shape"), "horizon": horizon, "compute": compute, "law": trusted},
         )
     work.held_out(machine, recipe)
     return _forecasts(work)

@@ -26,8 +26,9 @@ MACHINE = Machine(
 CONSTANTS = {
     "scalescope.studies.design.N_BUDGETS": 5,
     "scalescope.studies.design.SIZES_PER_BUDGET": 5,
-    "scalescope.studies.design.TOKENS_PER_PARAM": 2.0,
-    "scalescope.studies.design.MIN_STEPS": 8,
+    "scalescope.studies.design.TOKENS_PER_PARAM": 1.0,
+    "scalescope.studies.design.HELD_OUT_RATIO": 1.6,
+    "scalescope.studies.design.MIN_STEPS": 4,
     "scalescope.studies.tune.RATES": (0.5, 1.0, 2.0),
 }
 

@@ -172,7 +172,7 @@ def check(contents: Contents) -> str:
         f"The held-out run of {format_count(forecast.params)} parameters on {format_count(forecast.tokens)} "
         f"tokens ({where}) was forecast at "
         f"**{format_loss(forecast.loss.value)}** [{format_loss(forecast.loss.low)}, "
-        f"{format_loss(forecast.loss.high)}]"
+        f"{format_loss(forecast.loss.high)}]" + (" before it was trained" if contents.written_before else "")
     )
     if forecast.measured is None:
         return told + " and has not been trained yet."

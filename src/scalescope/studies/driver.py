@@ -73,10 +73,10 @@ class Driver:
     """Runs what is pending in a ledger on an executor.  Only this writes the ledger."""
 
     def __init__(
-        self, ledger: Ledger, executor: Executor, corpus: Corpus, folder: Path, machine: Machine, watch: Watch
+        self, ledger: Ledger, executor: Executor, corpus: Corpus, machine: Machine, watch: Watch
     ) -> None:
         self.ledger, self.executor, self.corpus = ledger, executor, corpus
-        self.files = {"train": folder / corpus.train_file, "held_out": folder / corpus.held_out_file}
+        self.files = {"train": Path(corpus.train_file), "held_out": Path(corpus.held_out_file)}
         self.machine, self.watch = machine, watch
         self.pace = Pace(slots=machine.slots, deadline=None)
         self.queue: list[Planned] = []

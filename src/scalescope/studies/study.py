@@ -33,7 +33,7 @@ from scalescope.training.recipe import Recipe
 from scalescope.training.trial_settings import Trial
 from scalescope.units import format_count, format_factor, format_flop, format_seconds
 
-RESERVE_SECONDS = 12.0
+RESERVE_SECONDS = 15.0
 """Of a time budget, kept for fitting and the report."""
 USED_SHARE = 0.93
 """Of a time budget, what the design plans to use: trials do not pack perfectly into the slots."""
@@ -207,6 +207,7 @@ class Study:
             "Learning rate, measured on the smallest rung": f"held-out loss at {tried}" if tried else "",
             "Machine": f"{machine.slots} trials side by side, {machine.threads} thread each; tried "
             + ", ".join(f"{way}: {format_count(rate)} tokens/s" for way, rate in machine.tried.items()),
+            "Law trusted before the hold-out": (self.ledger.meta("held_out") or {}).get("law", "none"),
             "Time": format_seconds(self.seconds_spent),
             "Compute": "C = 6 N D, N counting blocks and output head; compute_exact has the exact one",
         }
@@ -303,7 +304,7 @@ class Study:
         self.slowdown = driver.pace.slowdown
 
     def _driver(self, machine: Machine) -> Driver:
-        return Driver(self.ledger, self.executor, self.corpus, self.folder / "corpus", machine, self._watch)
+        return Driver(self.ledger, self.executor, self.corpus, machine, self._watch)
 
     def _watch(self, status: Status) -> None:
         if time.monotonic() - self._saved > SPENT_EVERY_SECONDS:

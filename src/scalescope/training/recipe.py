@@ -11,7 +11,8 @@ r"""The settings of every rung, as a rule of size and tokens rather than a table
 * **Schedule**: linear warm-up, constant trunk, and for each horizon a branch that cools down along
   :math:`1 - \sqrt{x}` (Hägele et al. 2024, https://arxiv.org/abs/2405.18392).
 
-One number, `rate`, multiplies all learning rates; a study measures it once, on its smallest rung.
+What is left over, a slow fall of the best rate with width at the widths and token counts of a study, was
+measured (`benchmarks/recipe.py --part rates`) and is `width_power`. One number, `rate`, multiplies all learning rates; a study measures it once, on its smallest rung.
 """
 
 from __future__ import annotations
@@ -27,11 +28,13 @@ class Recipe:
 
     rate: float = 1.0
     """Multiplies all learning rates."""
-    matrix_rate: float = 0.02
-    head_rate: float = 0.012
+    width_power: float = 0.5
+    """All rates fall with this power of the width, beyond what their rules above say; 1 at width 32."""
+    matrix_rate: float = 0.03
+    head_rate: float = 0.016
     """At width 64."""
-    embedding_rate: float = 0.08
-    norm_rate: float = 0.005
+    embedding_rate: float = 0.11
+    norm_rate: float = 0.007
     optimizer: str = "muon"
     """`muon` for the matrices, or `adamw` for everything."""
     matrix_rate_adamw: float = 0.004
@@ -54,6 +57,10 @@ class Recipe:
     """Of each horizon."""
     cooldown_steps: int = 20
     """At least this many steps, but never more than half of the horizon."""
+
+    def rate_at(self, width: int) -> float:
+        """Return what multiplies all learning rates at a width."""
+        return float(self.rate * (32 / width) ** self.width_power)
 
     def batch(self, position: float, context: int) -> int:
         """Sequences of the step that begins at token `position`."""
