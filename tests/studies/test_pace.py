@@ -28,13 +28,13 @@ def test_the_time_left_is_that_of_both_slots_or_of_the_longest_trial(pace):
 
 @pytest.mark.parametrize("factor", [0.5, 1.0, 2.0, 3.0])
 def test_the_slowdown_is_learnt_within_some_trials(pace, clock, factor):
-    one = pace(**{str(index): 30.0 for index in range(20)})
+    one = pace(**{str(index): 100.0 for index in range(20)})
     for index in range(12):
         one.start(str(index))
-        clock.now += 30.0 * factor
+        clock.now += 100.0 * factor
         one.end(str(index))
     assert one.slowdown == pytest.approx(factor, rel=0.12)
-    assert one.seconds_left == pytest.approx(8 * 30.0 / 2 * one.slowdown)
+    assert one.seconds_left == pytest.approx(8 * 100.0 / 2 * one.slowdown)
 
 
 def test_a_change_of_speed_is_seen_again_within_a_few_trials(pace, clock):

@@ -19,7 +19,7 @@ def bowl(optimum, curvature=0.05):
 
 
 class TestBestRate:
-    @given(optimum=st.floats(0.5, 2.0), curvature=st.floats(1e-3, 1.0))
+    @given(optimum=st.floats(0.55, 1.8), curvature=st.floats(1e-3, 1.0))
     def test_is_the_bottom_of_a_parabola_in_the_logarithm(self, optimum, curvature):
         assert best_rate(bowl(optimum, curvature)) == pytest.approx(optimum, abs=0.011)
 

@@ -143,7 +143,7 @@ def lowest_compute(vocabulary: int, context: int, recipe: Recipe) -> float:
 
 
 def len_steps(recipe: Recipe, tokens: float, context: int) -> float:
-    """Optimiser steps of a run of so many tokens, to within a few percent."""
+    """Optimiser steps of a run of so many tokens, to within a fifth."""
     return tokens / (recipe.batch(tokens * 0.4, context) * context)
 
 
@@ -201,7 +201,7 @@ def lay_ladder(
         kind="ladder",
         budgets=tuple(rung.compute for rung in rungs if rung.seed == seed),
         rungs=tuple(rungs),
-        held_out_compute=6 * above.params_matmul**2 * 24.0,
+        held_out_compute=6 * above.params_matmul**2 * LADDER_TOKENS_PER_PARAM[-1],
         vocabulary=vocabulary,
         context=context,
     )

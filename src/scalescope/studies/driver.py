@@ -87,6 +87,8 @@ class Driver:
         self.phase = ""
         self.last = ""
         self.total = 0.0
+        self.n_points = 0
+        """In the ledger, of all phases."""
 
     def run(self, planned: Sequence[Planned], *, deadline: float | None = None) -> None:
         """Run trials until none is left or the deadline has cut them.
@@ -116,6 +118,7 @@ class Driver:
             share={},
         )
         self.total = self.pace.core_seconds_left
+        self.n_points = len(self.ledger.points())
         span = 0.0 if deadline is None else deadline - time.monotonic()
         try:
             while self.queue or self.running:
@@ -181,7 +184,7 @@ class Driver:
                 "tokens_unique": unique,
                 "held_out": float(item.phase == HELD_OUT),
             }
-            self.ledger.record_point(item.key, f"{item.key}@{horizon}", point)
+            self.n_points += self.ledger.record_point(item.key, f"{item.key}@{horizon}", point)
             tokens = format_count(data["tokens"])
             self.last = f"{item.trial.name} at {tokens} tokens: loss {data['loss']:.3f}"
 
@@ -250,7 +253,7 @@ class Driver:
         self.watch(
             Status(
                 phase=self.phase,
-                n_done=len(self.ledger.points()),
+                n_done=self.n_points,
                 n_left=sum(len(item.budgets) for item in (*self.queue, *self.running.values())),
                 n_running=len(self.running),
                 core_seconds_done=self.total - left,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect
 from functools import cache
 
 from scalescope.cost import Shape
@@ -49,11 +50,18 @@ def family(vocabulary: int, context: int) -> tuple[Shape, ...]:
     return tuple(sorted(shapes, key=lambda shape: shape.params_matmul))
 
 
+@cache
+def _sizes(vocabulary: int, context: int) -> tuple[int, ...]:
+    return tuple(shape.params_matmul for shape in family(vocabulary, context))
+
+
 def nearest_shape(params_matmul: float, vocabulary: int, context: int) -> Shape:
     """Return the member whose size is closest in ratio."""
+    above = bisect(_sizes(vocabulary, context), params_matmul)
+    neighbours = family(vocabulary, context)[max(0, above - 1) : above + 1]
 
     def distance(shape: Shape) -> float:
         ratio = shape.params_matmul / params_matmul
         return max(ratio, 1 / ratio)
 
-    return min(family(vocabulary, context), key=distance)
+    return min(neighbours, key=distance)

@@ -82,22 +82,23 @@ def build_optimizers(model: Transformer, recipe: Recipe) -> list[torch.optim.Opt
         (model.gate_up, [f, f]),
         (model.down, [d]),
     ]
+    rate = recipe.rate_at(d)
     head = recipe.head_rate * 64 / d
     adam: list[dict[str, Any]] = [
-        {"params": [model.embedding], "peak": recipe.rate * (head if shape.tied else recipe.embedding_rate)},
-        {"params": [model.norms], "peak": recipe.rate * recipe.norm_rate},
+        {"params": [model.embedding], "peak": rate * (head if shape.tied else recipe.embedding_rate)},
+        {"params": [model.norms], "peak": rate * recipe.norm_rate},
     ]
     if not shape.tied:
-        adam.append({"params": [model.head], "peak": recipe.rate * head})
+        adam.append({"params": [model.head], "peak": rate * head})
     optimizers: list[torch.optim.Optimizer] = []
     if recipe.optimizer == "muon":
         groups = [
-            {"params": [param], "splits": splits, "peak": recipe.rate * recipe.matrix_rate}
+            {"params": [param], "splits": splits, "peak": rate * recipe.matrix_rate}
             for param, splits in stacks
         ]
         optimizers.append(StackedMuon(groups, momentum=recipe.momentum, weight_decay=recipe.weight_decay))
     else:
-        peak = recipe.rate * recipe.matrix_rate_adamw * 64 / d
+        peak = rate * recipe.matrix_rate_adamw * 64 / d
         adam.append({"params": [param for param, _ in stacks], "peak": peak})
     betas = (recipe.beta1, recipe.beta2)
     optimizers.append(torch.optim.AdamW(adam, betas=betas, weight_decay=recipe.weight_decay, fused=True))

@@ -11,8 +11,9 @@ r"""The settings of every rung, as a rule of size and tokens rather than a table
 * **Schedule**: linear warm-up, constant trunk, and for each horizon a branch that cools down along
   :math:`1 - \sqrt{x}` (Hägele et al. 2024, https://arxiv.org/abs/2405.18392).
 
-What is left over, a slow fall of the best rate with width at the widths and token counts of a study, was
-measured (`benchmarks/recipe.py --part rates`) and is `width_power`. One number, `rate`, multiplies all learning rates; a study measures it once, on its smallest rung.
+What these rules leave over, a slow fall of the best rate with width at the sizes and token counts of a
+study, was measured (`benchmarks/recipe.py --part rates`) and is `width_power`. One number, `rate`, multiplies
+all learning rates; a study measures it once, on its smallest rung.
 """
 
 from __future__ import annotations

@@ -187,7 +187,7 @@ class _Training:
                 "bits_per_byte": self.corpus.bits_per_byte(loss),
                 "seconds": seconds,
                 "tokens_per_second": self.trained_tokens / seconds,
-                "learning_rate": self.trial.recipe.rate * self.trial.recipe.matrix_rate,
+                "learning_rate": self.trial.recipe.rate_at(shape.width) * self.trial.recipe.matrix_rate,
                 "epochs": self.sampler.epoch(self.sequences),
                 "batch_tokens": self.trial.recipe.batch(tokens, shape.context) * shape.context,
                 "width": shape.width,

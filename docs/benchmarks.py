@@ -1,0 +1,273 @@
+"""Writes measured numbers and constants of the code into docs/benchmarks.md and docs/protocol.md.
+
+    python docs/benchmarks.py
+
+Numbers come from `benchmarks/results/*.jsonl`, whatever is there, and constants from the source. Both stand
+between `<!-- begin NAME -->` and `<!-- end NAME -->`; everything else on the pages is written by hand.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from scalescope.units import format_count, format_percent, format_significant
+
+HERE = Path(__file__).parent
+SOURCE = HERE.parent / "src" / "scalescope"
+RESULTS = HERE.parent / "benchmarks" / "results"
+PAGES = (HERE / "benchmarks.md", HERE / "protocol.md")
+MARKED = re.compile(r"(<!-- begin ([\w -]+) -->\n)(.*?)(<!-- end \2 -->)", re.DOTALL)
+NOT_MEASURED = "Not measured yet.\n"
+KNOWN = ("recipe", "study_cost", "coverage")
+"""Benchmarks with a section of their own; all others follow in one."""
+
+Line = Mapping[str, Any]
+
+MEANINGS = {
+    "matrix_rate": "Muon's rate for the matrices",
+    "head_rate": "AdamW's rate for the output head; falls with 1/width",
+    "embedding_rate": "AdamW's rate for the embedding",
+    "norm_rate": "AdamW's rate for the norms' gains",
+    "momentum": "Of Muon, Nesterov's",
+    "beta1": "Of AdamW",
+    "beta2": "Of AdamW",
+    "weight_decay": "Of both",
+    "clip": "Largest norm of the whole gradient",
+    "batch_power": "How fast the batch grows along the run",
+    "cooldown_share": "The cooldown's length",
+    "cooldown_steps": "The cooldown's length",
+    "warmup_share": "The warm-up's length",
+    "warmup_steps": "The warm-up's length",
+    "BUDGET_RATIO": "From one compute budget of the grid to the next",
+    "N_BUDGETS": "Budgets of the grid if they fit; else fewer",
+    "SIZES_PER_BUDGET": "Sizes of each budget",
+    "LADDER_TOKENS_PER_PARAM": "Tokens over parameters at which every size of a ladder is measured",
+    "LADDER_RATIO": "From one size of a ladder to the next",
+    "LADDER_RUNGS": "Sizes of a ladder",
+    "SPENT_EVERY_SECONDS": "How often the time spent is noted in the ledger",
+}
+"""What a constant is, where its own docstring does not say it."""
+
+
+def renewed(text: str, results: Path = RESULTS) -> str:
+    """Return a page with what stands between its markers made anew."""
+    lines = read(results)
+
+    def fill(found: re.Match[str]) -> str:
+        if found[2] not in BLOCKS:
+            raise KeyError(f"no block is called {found[2]!r}; known: {', '.join(BLOCKS)}")
+        return found[1] + BLOCKS[found[2]](lines).rstrip("\n") + "\n" + found[4]
+
+    return MARKED.sub(fill, text)
+
+
+def read(results: Path) -> list[Line]:
+    """Every figure of every file, in the order of files and lines."""
+    paths = sorted(results.glob("*.jsonl"))
+    return [
+        json.loads(line) for path in paths for line in path.read_text("utf-8").splitlines() if line.strip()
+    ]
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Write a Markdown table."""
+    head = ["| " + " | ".join(columns) + " |", "| " + " | ".join("---" for _ in columns) + " |"]
+    return "\n".join([*head, *("| " + " | ".join(row) + " |" for row in rows)]) + "\n"
+
+
+def text_of(value: Any) -> str:
+    """Write any JSON value for a cell."""
+    if isinstance(value, bool) or value is None:
+        return {True: "yes", False: "no", None: "–"}[value]
+    if isinstance(value, (int, float)):
+        whole = float(value).is_integer() and abs(value) < 1e5
+        return (
+            f"{value:.0f}"
+            if whole
+            else format_count(value)
+            if abs(value) >= 1e5
+            else format_significant(value)
+        )
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {text_of(item)}" for key, item in value.items())
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(text_of, value))
+    return str(value).replace("|", "\\|")
+
+
+def plain_tables(lines: Sequence[Line]) -> str:
+    """One table for each set of keys, for benchmarks that this script knows nothing about."""
+    groups: dict[tuple[str, ...], list[Line]] = {}
+    for line in lines:
+        groups.setdefault(tuple(key for key in line if key not in ("benchmark", "machine")), []).append(line)
+    parts = [
+        table(
+            [key.replace("_", " ") for key in keys], [[text_of(line[key]) for key in keys] for line in group]
+        )
+        for keys, group in groups.items()
+    ]
+    return "\n".join(parts) + machines(lines)
+
+
+def machines(lines: Sequence[Line]) -> str:
+    """Where lines were measured."""
+    names = sorted({str(line["machine"]) for line in lines if line.get("machine")})
+    return f"\nMeasured on {'; '.join(names)}.\n" if names else ""
+
+
+def of(lines: Sequence[Line], benchmark: str, **fields: str) -> list[Line]:
+    """The lines of one benchmark with these fields."""
+    wanted = {"benchmark": benchmark, **fields}
+    return [line for line in lines if all(line.get(key) == value for key, value in wanted.items())]
+
+
+def rates(lines: Sequence[Line]) -> str:
+    """Loss against learning rate at each width."""
+    found = of(lines, "recipe", figure="rates")
+    if not found:
+        return NOT_MEASURED
+    multiples = found[0]["rates"]
+    columns = [
+        *("width x layers", "tokens"),
+        *(f"{multiple:g}x" for multiple in multiples),
+        *("best rate", "lost at the smallest width's best", "lost at 1x"),
+    ]
+    rows = [
+        [
+            f"{line['width']} x {line['n_layers']}",
+            format_count(line["tokens"]),
+            *(f"{loss:.3f}" for loss in line["losses"]),
+            f"{line['best_rate']:.2f}x",
+            f"{line['excess_at_smallest_rungs_rate']:.4f}",
+            f"{line['excess_at_default_rate']:.4f}",
+        ]
+        for line in found
+        if line["rates"] == multiples
+    ]
+    worst = max(found, key=lambda line: float(line["excess_at_smallest_rungs_rate"]))
+    share = worst["excess_at_smallest_rungs_rate"] / min(worst["losses"])
+    return (
+        table(columns, rows) + f"\nThe rate measured at the smallest width costs the others at most "
+        f"{worst['excess_at_smallest_rungs_rate']:.4f} nats/token ({format_percent(share)}), "
+        f"at width {worst['width']}.\n" + machines(found)
+    )
+
+
+def choices(lines: Sequence[Line]) -> str:
+    """One setting changed at a time, beside the recipe."""
+    found = of(lines, "recipe", figure="choices")
+    base = _mean([line["losses"] for line in found if line["change"] == "recipe"])
+    if not base:
+        return NOT_MEASURED
+    tokens = found[0]["tokens"]
+    rows = []
+    for change in dict.fromkeys(line["change"] for line in found):
+        losses = _mean([line["losses"] for line in found if line["change"] == change])
+        off = [f"{loss - own:+.3f}" for loss, own in zip(losses, base, strict=True)]
+        rows.append([change, *(f"{loss:.3f}" for loss in losses), *(off if change != "recipe" else ["", ""])])
+    columns = ["change", *(f"{format_count(n)} tokens" for n in tokens)]
+    columns += [f"against the recipe, {format_count(n)}" for n in tokens]
+    return table(columns, rows) + machines(found)
+
+
+def _mean(rows: Sequence[Sequence[float]]) -> list[float]:
+    return [sum(column) / len(column) for column in zip(*rows, strict=True)]
+
+
+def trunk(lines: Sequence[Line]) -> str:
+    """A branch of a shared trunk beside a run made for the same token count alone."""
+    found = of(lines, "recipe", figure="trunk")
+    if not found:
+        return NOT_MEASURED
+    rows = [
+        [
+            format_count(line["tokens"]),
+            f"{line['shared']:.3f}",
+            f"{line['alone']:.3f}",
+            f"{line['excess']:+.3f}",
+        ]
+        for line in found
+    ]
+    return table(["tokens", "branch of a trunk", "run alone", "difference"], rows) + machines(found)
+
+
+def study_cost(lines: Sequence[Line]) -> str:
+    """What a study costs beside the plain way."""
+    found = of(lines, "study_cost")
+    return plain_tables(found) if found else NOT_MEASURED
+
+
+def coverage(lines: Sequence[Line]) -> str:
+    """How often the intervals hold the truth."""
+    found = of(lines, "coverage")
+    if not found:
+        return NOT_MEASURED
+    keys = ("law", "delta", "noise", "quantity", "coverage", "width", "sd_of_estimate", "bias", "studies")
+    rows = [[text_of(line.get(key)) for key in keys] for line in found]
+    return table([key.replace("_", " ") for key in keys], rows) + machines(found)
+
+
+def others(lines: Sequence[Line]) -> str:
+    """All benchmarks without a section of their own."""
+    names = [name for name in dict.fromkeys(str(line["benchmark"]) for line in lines) if name not in KNOWN]
+    parts = [f"### {name.replace('_', ' ')}\n\n{plain_tables(of(lines, name))}" for name in names]
+    return "\n".join(parts) or NOT_MEASURED
+
+
+def constants(path: Path, inside: str = "") -> Iterator[tuple[str, str, str]]:
+    """Name, value and meaning of the literal constants of a file, or of the fields of one of its classes."""
+    body: list[ast.stmt] = ast.parse(path.read_text("utf-8")).body
+    if inside:
+        body = next(node.body for node in body if isinstance(node, ast.ClassDef) and node.name == inside)
+    for node, following in zip(body, [*body[1:], ast.Pass()], strict=True):
+        target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
+        value = getattr(node, "value", None)
+        if not isinstance(target, ast.Name) or value is None or target.id.startswith("_"):
+            continue
+        try:
+            ast.literal_eval(value)
+        except ValueError:
+            continue
+        note = following.value if isinstance(following, ast.Expr) else None
+        said = note.value if isinstance(note, ast.Constant) and isinstance(note.value, str) else ""
+        parts = (MEANINGS.get(target.id, ""), " ".join(said.split()).rstrip("."))
+        yield target.id, ast.unparse(value), ". ".join(part for part in parts if part)
+
+
+def constant_table(*files: str, inside: str = "") -> str:
+    """A table of the constants of some files."""
+    rows = [
+        [f"`{name}`", f"`{value}`", meaning.replace("|", "\\|")]
+        for file in files
+        for name, value, meaning in constants(SOURCE / file, inside)
+    ]
+    return table(["constant", "value", "meaning"], rows)
+
+
+BLOCKS: dict[str, Callable[[Sequence[Line]], str]] = {
+    "rates": rates,
+    "choices": choices,
+    "trunk": trunk,
+    "study cost": study_cost,
+    "coverage": coverage,
+    "others": others,
+    "recipe": lambda _: constant_table("training/recipe.py", inside="Recipe"),
+    "design": lambda _: constant_table("studies/design.py", "studies/tune.py"),
+    "time": lambda _: constant_table("studies/study.py", "studies/driver.py"),
+}
+"""What can stand between markers."""
+
+
+def main() -> None:
+    """Renew both pages."""
+    for path in PAGES:
+        path.write_text(renewed(path.read_text("utf-8")), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
