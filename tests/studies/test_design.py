@@ -119,7 +119,9 @@ class TestEveryDesign:
     def test_repeats_cheap_points_with_another_seed(self, least, kind, unit, vocabulary, factor):
         design = choose(kind, COSTS[unit], 3 * least(kind, unit, vocabulary) * factor, vocabulary)
         again = [rung for rung in design.rungs if rung.seed == 1]
-        points = {(rung.shape, horizon) for rung in design.rungs if rung.seed == 0 for horizon in rung.horizons}
+        points = {
+            (rung.shape, horizon) for rung in design.rungs if rung.seed == 0 for horizon in rung.horizons
+        }
         assert again
         assert all((rung.shape, horizon) in points for rung in again for horizon in rung.horizons)
         extra = sum(rung.compute for rung in again)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import math
 
 import pytest
@@ -59,4 +60,4 @@ def test_the_nearest_shape_is_the_nearest_in_ratio(exponent, vocabulary):
 @pytest.mark.parametrize("vocabulary", [256, 4096, 32_000])
 def test_neighbours_are_less_than_a_doubling_apart(vocabulary):
     sizes = [shape.params_matmul for shape in family(vocabulary, 128)]
-    assert max(b / a for a, b in zip(sizes, sizes[1:], strict=False)) < 2
+    assert max(b / a for a, b in itertools.pairwise(sizes)) < 2

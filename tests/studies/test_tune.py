@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 
 import pytest
+from fake_executor import speed
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -83,8 +84,6 @@ class TestTuneRate:
     def test_its_cost_is_that_of_its_trials(self, tuned, executor, rung, clock):
         began = clock.now
         tuned()
-        from conftest import speed
-
         cost = tuning_cost(rung, speed, Recipe(), Settings(budget=Budget(flop=1e12)).evaluation_tokens)
         # Five trials on two slots take three turns.
         assert clock.now - began == pytest.approx(cost / 5 * 3, rel=0.02)

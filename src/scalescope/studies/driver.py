@@ -14,7 +14,6 @@ import msgspec
 from scalescope.executors import Event, Executor, Task
 from scalescope.points import Finding
 from scalescope.studies.collect import HELD_OUT
-from scalescope.studies.design import expected_size
 from scalescope.studies.ledger import Ledger
 from scalescope.studies.machine import Machine
 from scalescope.studies.pace import Pace
@@ -26,7 +25,7 @@ from scalescope.units import format_count, format_flop
 MAX_ATTEMPTS = 3
 """Times that a trial whose worker died is started; one that raises is never tried again."""
 TOLERATED_OVERRUN = 0.04
-"""Share of the phase's time by which the forecast end may pass the deadline before the grid shrinks."""
+"""Share of the phase's time by which a point's forecast end may pass the deadline."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +81,7 @@ class Driver:
         self.queue: list[Planned] = []
         self.running: dict[str, Planned] = {}
         self.attempts: dict[str, int] = {}
+        self.span = 0.0
         self.given_up: dict[float, int] = {}
         """Points not made, by budget."""
         self.phase = ""
@@ -119,10 +119,9 @@ class Driver:
         )
         self.total = self.pace.core_seconds_left
         self.n_points = len(self.ledger.points())
-        span = 0.0 if deadline is None else deadline - time.monotonic()
+        self.span = 0.0 if deadline is None else deadline - time.monotonic()
         try:
             while self.queue or self.running:
-                self._shrink(span)
                 self._submit()
                 for event in self.executor.events(timeout=0.5):
                     self._handle(event)
@@ -140,6 +139,13 @@ class Driver:
     def _submit(self) -> None:
         while self.queue and len(self.running) < self.machine.slots:
             item = self.queue.pop(0)
+            kept = self._affordable(item)
+            if kept is None:
+                self.pace.end(item.key, completed=False)
+                self.ledger.drop(item.key, "no time left")
+                continue
+            item = kept
+            self.pace.predicted[item.key] = self._core_seconds(item.trial)
             allowed = self.pace.seconds_allowed
             seconds = math.inf if allowed is None else allowed
             trial = replace(item.trial, seconds=seconds, threads=self.machine.threads)
@@ -209,24 +215,27 @@ class Driver:
         del self.running[item.key]
         self.pace.end(item.key, completed=completed)
 
-    def _shrink(self, span: float) -> None:
-        """Give up points from the dearest end while the phase would end too late.
+    def _affordable(self, item: Planned) -> Planned | None:
+        """Cut a trial that is about to start to the points that the time allows; None if it allows none.
 
-        Of the dearest budget the sizes farthest from its expected optimum go first, since the parabola can do
-        without them longest.
+        A point is made if it and all cheaper ones still to come end in time, at the pace seen so far. So
+        points are given up from the dearest end, as late as possible, and no cheap one for a dear one.
         """
-        while self.queue and self.pace.overrun > TOLERATED_OVERRUN * span:
-            item = max(self.queue, key=_dispensability)
-            self.given_up[item.budgets[-1]] = self.given_up.get(item.budgets[-1], 0) + 1
-            shorter = _without_last(item)
-            index = self.queue.index(item)
-            if shorter is None:
-                del self.queue[index]
-                self.pace.end(item.key, completed=False)
-                self.ledger.drop(item.key, "no time left")
-            else:
-                self.queue[index] = shorter
-                self.pace.predicted[item.key] = self._core_seconds(shorter.trial)
+        kept: Planned | None = item
+        while kept is not None and self._too_late(kept):
+            self.given_up[kept.budgets[-1]] = self.given_up.get(kept.budgets[-1], 0) + 1
+            kept = _below(kept, kept.budgets[-1])
+        return kept
+
+    def _too_late(self, item: Planned) -> bool:
+        if self.pace.deadline is None:
+            return False
+        mine = self._core_seconds(item.trial)
+        cheaper = [_below(other, item.budgets[-1]) for other in self.queue]
+        others = sum(self._core_seconds(other.trial) for other in cheaper if other is not None)
+        running = self.pace.left(self.running)
+        needed = max(mine, (mine + others + running) / self.pace.slots) * self.pace.slowdown
+        return bool(time.monotonic() + needed > self.pace.deadline + TOLERATED_OVERRUN * self.span)
 
     def _tell_given_up(self) -> None:
         for budget, n_points in sorted(self.given_up.items()):
@@ -265,15 +274,10 @@ class Driver:
         )
 
 
-def _dispensability(item: Planned) -> tuple[float, float]:
-    """Order points to give up: dearest budget first, of equal ones the size farthest off the optimum."""
-    budget = item.budgets[-1]
-    return (budget, abs(math.log(item.trial.shape.params_matmul / expected_size(budget))))
-
-
-def _without_last(item: Planned) -> Planned | None:
-    """Return the trial without its longest horizon, or None if it has no other."""
-    if len(item.budgets) == 1:
+def _below(item: Planned, budget: float) -> Planned | None:
+    """Return the trial with only the horizons of cheaper budgets, or None if it has none."""
+    n = sum(one < budget * 0.999 for one in item.budgets)
+    if n == 0:
         return None
-    trial = replace(item.trial, horizons=item.trial.horizons[:-1])
-    return replace(item, trial=trial, budgets=item.budgets[:-1])
+    trial = replace(item.trial, horizons=item.trial.horizons[:n])
+    return replace(item, trial=trial, budgets=item.budgets[:n])

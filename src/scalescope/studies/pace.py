@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 
@@ -49,7 +50,11 @@ class Pace:
     @property
     def core_seconds_left(self) -> float:
         """Predicted core-seconds of all that is left, at the speed that was measured at the start."""
-        return sum(predicted * (1 - self.share.get(key, 0.0)) for key, predicted in self.predicted.items())
+        return self.left(self.predicted)
+
+    def left(self, keys: Iterable[str]) -> float:
+        """Predicted core-seconds that are left of some trials."""
+        return sum(self.predicted[key] * (1 - self.share.get(key, 0.0)) for key in keys)
 
     @property
     def seconds_left(self) -> float:
@@ -59,13 +64,6 @@ class Pace:
             default=0.0,
         )
         return max(self.core_seconds_left / self.slots, longest) * self.slowdown
-
-    @property
-    def overrun(self) -> float:
-        """Seconds by which the deadline would be missed; negative while there is room, without one -inf."""
-        if self.deadline is None:
-            return float("-inf")
-        return time.monotonic() + self.seconds_left - self.deadline
 
     @property
     def seconds_allowed(self) -> float | None:

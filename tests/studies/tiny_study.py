@@ -1,6 +1,6 @@
 """A study small enough for a test: its constants, its text, and a command that runs it in another process.
 
-`python tiny.py study TEXT --out FOLDER ...` is the real command line with these constants.
+`python tiny_study.py study TEXT --out FOLDER ...` is the real command line with these constants.
 """
 
 from __future__ import annotations
@@ -10,10 +10,12 @@ import random
 import sys
 from pathlib import Path
 
+from fake_executor import Clock, FakeExecutor
+
 from scalescope.studies.machine import Machine
 
 CONTEXT = 32
-BUDGET = "1.5e11"
+BUDGET = "6e10"
 OPTIONS = ["--budget", BUDGET, "--context", str(CONTEXT)]
 MACHINE = Machine(
     slots=2,
@@ -71,6 +73,17 @@ def set_for_good(path: str, value: object) -> None:
 
     module, _, name = path.rpartition(".")
     setattr(import_module(module), name, value)
+
+
+def simulate(monkeypatch, **options) -> FakeExecutor:
+    """Let studies run without torch: trials follow a formula on a clock of their own."""
+    shrink(monkeypatch.setattr)
+    clock = Clock()
+    for module in ("pace", "driver", "study"):
+        monkeypatch.setattr(f"scalescope.studies.{module}.time", clock)
+    executor = FakeExecutor(clock, **options)
+    monkeypatch.setattr("scalescope.executors.open_executor", lambda *args, **kwargs: executor)
+    return executor
 
 
 if __name__ == "__main__":

@@ -1,170 +1,37 @@
-"""The file that chains the verbs: train, fit, forecast, train the held-out rung, plan, report."""
+"""The main job: train a grid, write the forecast down, train the held-out rung, report."""
 
 from __future__ import annotations
 
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-import msgspec
-
-from scalescope.errors import FitError, InputError, RunError
-from scalescope.fitting import SURFACES, Fit, exponent_by_count, fit, fit_all, roll
+from scalescope.errors import InputError, RunError
+from scalescope.fitting import Fit, fit_all, roll
 from scalescope.laws import get_law
 from scalescope.planning import (
     Forecast,
     NextRun,
     choose_headline,
     forecast,
-    forecast_held_out,
     next_run,
     plan,
     with_measurement,
 )
-from scalescope.points import Finding, Runs, read_runs, to_plain, write_json, write_runs
-from scalescope.reports import Contents, Curve, report
+from scalescope.points import Finding, to_plain
+from scalescope.reports import Contents, Curve
 from scalescope.studies.request import EngineName, Request
-from scalescope.units import format_count, parse_budget, parse_flop
+from scalescope.units import parse_budget, parse_flop
+from scalescope.workflow.analysis import MULTIPLES, contents_of, write_all
+from scalescope.workflow.progress import Progress, Watch, Watcher
 
 if TYPE_CHECKING:
     from scalescope.studies.design import Design
-    from scalescope.studies.driver import Status
     from scalescope.studies.machine import Machine
     from scalescope.studies.study import Study
     from scalescope.training.recipe import Recipe
-
-MULTIPLES = (10.0, 100.0, 1000.0)
-"""Budgets that are planned for unless others are asked, as multiples of what was spent."""
-ESTIMATE_EVERY_SECONDS = 4.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
-    """Where a study stands, with the current estimate."""
-
-    phase: str
-    """`tune`, `grid`, `held-out`, then `report`."""
-    n_done: int = 0
-    n_left: int = 0
-    share_done: float = 0.0
-    """Of the phase, by core-seconds."""
-    seconds_left: float | None = None
-    """Of the whole study, fits and report left out."""
-    estimate: str = ""
-    last: str = ""
-    """What happened last."""
-    notice: str = ""
-    """Something to be shown once, such as the design before it runs."""
-
-
-Watch = Callable[[Progress], None]
-
-
-def contents_of(
-    runs: Runs,
-    *,
-    title: str = "Scaling of the given runs",
-    resamples: int = 300,
-    level: float = 0.9,
-    seed: int = 0,
-    targets: Sequence[float] | None = None,
-    noted: Sequence[Forecast] | None = None,
-    curves: Sequence[Curve] = (),
-    facts: Mapping[str, str] | None = None,
-    command: str = "",
-    findings: Sequence[Finding] = (),
-) -> Contents:
-    """Fit every law that the runs allow, forecast the held-out runs, plan, and gather it for a report.
-
-    Parameters
-    ----------
-    targets
-        Budgets in FLOP; 10, 100 and 1000 times what was spent if not given.
-    noted
-        Forecasts of the held-out runs that were written down earlier; made here if not given.
-
-    Raises
-    ------
-    InputError
-        If no law that can be planned with fits these runs; the message is that of the parametric one.
-    """
-    fits, unfitted = fit_all(runs, resamples=resamples, level=level, seed=seed)
-    holdouts = tuple(one for law in fits for one in roll(runs, law, seed=seed))
-    forecasts = noted if noted is not None else forecast_held_out(fits, holdouts, runs)
-    measured = tuple(with_measurement(one, runs) for one in forecasts)
-    headline = choose_headline(fits, measured, holdouts)
-    budgets = list(targets) if targets else [runs.spent * multiple for multiple in MULTIPLES]
-    other = next((fits[law] for law in SURFACES if law in fits and law != headline), None)
-    exponents = exponent_by_count(runs, resamples=resamples, level=level, seed=seed)
-    return Contents(
-        title=title,
-        runs=runs,
-        fits=fits,
-        headline=headline,
-        plan=plan(fits[headline], budgets, alternative=other, past=holdouts),
-        forecasts=measured,
-        written_before=noted is not None,
-        holdouts=holdouts,
-        curves=tuple(curves),
-        facts=dict(facts or {}),
-        exponents_by_count={name: (one.value, one.low, one.high) for name, one in exponents.items()},
-        command=command,
-        findings=(*findings, *runs.findings, *unfitted, *_verdict(measured, headline)),
-    )
-
-
-def _verdict(forecasts: Sequence[Forecast], headline: str) -> tuple[Finding, ...]:
-    missed = [
-        one
-        for one in forecasts
-        if one.law == headline and one.measured and not one.loss.low <= one.measured <= one.loss.high
-    ]
-    return tuple(
-        Finding(
-            code="WFL002",
-            text=f"The held-out rung measured {one.measured:.3f} nats/token, outside the forecast's interval "
-            f"{one.loss.low:.3f} to {one.loss.high:.3f}.",
-            hint="Take every forecast of this study with that much doubt, and add a dearer rung.",
-        )
-        for one in missed
-    )
-
-
-def demo(out: Path = Path("demo")) -> Contents:
-    """Run fit, forecast, plan and report on the bundled runs of our own default study."""
-    with resources.as_file(resources.files("scalescope.points") / "bundled" / "default_study.json") as path:
-        runs = read_runs(path)
-    contents = contents_of(
-        runs,
-        title="How byte-level transformers scale on Python's standard library",
-        facts=_bundled_facts(),
-        command="scalescope demo",
-    )
-    write_all(contents, out)
-    return contents
-
-
-def _bundled_facts() -> dict[str, str]:
-    text = (resources.files("scalescope.points") / "bundled" / "default_study_facts.json").read_text("utf-8")
-    return msgspec.json.decode(text, type=dict[str, str])
-
-
-def write_all(contents: Contents, folder: Path) -> Path:
-    """Write runs, fits, plan and report into a folder; return the page."""
-    folder.mkdir(parents=True, exist_ok=True)
-    write_runs(contents.runs, folder / "runs.csv")
-    write_runs(contents.runs, folder / "runs.json")
-    for law, found in contents.fits.items():
-        write_json(folder / f"fit-{law}.json", found.to_dict())
-    write_json(folder / "fit.json", contents.fits[contents.headline].to_dict())
-    if contents.plan is not None:
-        write_json(folder / "plan.json", contents.plan.to_dict())
-    return report(contents, folder / "report.html")
 
 
 def study(
@@ -432,7 +299,7 @@ def _opened(request: Request, watch: Watch | None) -> Iterator[Study]:
             extend=request.extend,
         )
         with work.ledger:
-            work.watch = _Watcher(work, watch) if watch is not None else work.watch
+            work.watch = Watcher(work, watch) if watch is not None else work.watch
             yield work
 
 
@@ -443,45 +310,3 @@ def _need_torch() -> None:
 
     if find_spec("torch") is None:
         raise MissingExtraError("torch", "train")
-
-
-class _Watcher:
-    """Turns the driver's status into progress, with a quick fit every few seconds."""
-
-    def __init__(self, work: Study, watch: Watch) -> None:
-        self.work, self.watch = work, watch
-        self.estimate = ""
-        self.next = 0.0
-        self.n_fitted = 0
-
-    def __call__(self, status: Status) -> None:
-        if status.n_done != self.n_fitted and time.monotonic() > self.next:
-            self.estimate = quick_estimate(self.work)
-            self.next = time.monotonic() + ESTIMATE_EVERY_SECONDS
-            self.n_fitted = status.n_done
-        total = status.core_seconds_done + status.core_seconds_left
-        self.watch(
-            Progress(
-                phase=status.phase,
-                n_done=status.n_done,
-                n_left=status.n_left,
-                share_done=status.core_seconds_done / total if total else 0.0,
-                seconds_left=status.seconds_left,
-                estimate=self.estimate,
-                last=status.last,
-            )
-        )
-
-
-def quick_estimate(work: Study) -> str:
-    """Return what the points so far say, in a few words; empty while they say nothing."""
-    try:
-        runs = work.runs()
-        found = fit(runs, "isoflop", resamples=0)
-        best = plan(found, [runs.spent * MULTIPLES[0]]).allocations[0]
-    except (InputError, FitError):
-        return ""
-    return (
-        f"N* ~ C^{found.coefficients['a'].value:.2f}; 10x: {format_count(best.params.value)} parameters, "
-        f"loss {best.loss.value:.3f}"
-    )

@@ -1,0 +1,396 @@
+"""What the pages say is what the code does: names, codes, options, outputs, links, code blocks."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import json
+import re
+import shlex
+import tomllib
+from collections.abc import Iterator
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType
+from urllib.parse import urlsplit
+
+import pytest
+from cyclopts import CycloptsError
+
+import scalescope
+from scalescope.cli.app import build
+from scalescope.cli.overview import VERBS
+from scalescope.points import COLUMNS
+
+ROOT = Path(__file__).parents[1]
+SOURCE = ROOT / "src" / "scalescope"
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
+TEXTS = {path.relative_to(ROOT).as_posix(): path.read_text("utf-8") for path in PAGES}
+
+FENCED = re.compile(
+    r"(?:<!-- not run:(?P<reason>[^\n]*) -->\n)?^```(?P<kind>\w*)\n(?P<body>.*?)^```", re.M | re.S
+)
+CODE = re.compile(r"[A-Z]{3}[0-9]{3}")
+HOSTS = {"arxiv.org", "doi.org", "github.com", "kellerjordan.github.io"}
+"""Where pages may point: papers, and what they are cited from."""
+LOCAL = re.compile(r"(?<![\w.:/])/(?:work|home|root|tmp|usr|opt|mnt|var)/|\.\./shared")
+ORGANISATION = re.compile(r"\b(?:issues?|helpers?|agents?|todo|fixme)\b", re.I)
+
+
+def script(name: str) -> ModuleType:
+    """Load a script that lies beside the pages."""
+    spec = importlib.util.spec_from_file_location(f"docs_{name}", DOCS / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+REFERENCE = script("reference")
+BENCHMARKS = script("benchmarks")
+OUTPUTS = [
+    pytest.param(text, number, id=f"{page}: {found['what']}")
+    for page, text in TEXTS.items()
+    for number, found in enumerate(found for found in REFERENCE.BLOCK.finditer(text) if not found["file"])
+]
+
+
+class TestReference:
+    def test_it_is_what_the_code_gives(self):
+        assert TEXTS["docs/reference.md"] == REFERENCE.page(), "run python docs/reference.py"
+
+    @pytest.mark.parametrize("verb", VERBS)
+    def test_every_command_and_each_of_its_options_is_in_it(self, verb):
+        section = TEXTS["docs/reference.md"].split(f"### scalescope {verb}\n")[1].split("\n#")[0]
+        for argument in build()[verb].assemble_argument_collection(parse_docstring=True):
+            if argument.show and argument.names != ("*",):
+                assert re.search(rf"^\| `{re.escape(argument.name)}[ `][^\n]*\| \S", section, re.M), (
+                    argument.name
+                )
+
+    @pytest.mark.parametrize("name", scalescope.__all__)
+    def test_every_public_name_is_in_it_and_explained(self, name):
+        section = TEXTS["docs/reference.md"].split(f"### `scalescope.{name}`\n")[1].split("\n#")[0]
+        prose = re.sub(r"```text.*?```", "", section, flags=re.S).strip()
+        assert len(prose.split()) > 3
+
+    def test_every_column_of_runs_is_in_it(self):
+        section = TEXTS["docs/reference.md"].split("## Columns of runs\n")[1]
+        assert re.findall(r"^\| `(\w+)` \|", section, re.M) == list(COLUMNS)
+
+
+@cache
+def codes_made() -> dict[str, dict[str, set[str]]]:
+    """Finding code to file to the functions of that file that make it."""
+    made: dict[str, dict[str, set[str]]] = {}
+    for path in sorted(SOURCE.rglob("*.py")):
+        for code, function in _codes(ast.parse(path.read_text("utf-8")), "module"):
+            made.setdefault(code, {}).setdefault(path.relative_to(SOURCE).as_posix(), set()).add(function)
+    return made
+
+
+def _codes(node: ast.AST, function: str) -> Iterator[tuple[str, str]]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Constant) and isinstance(child.value, str) and CODE.fullmatch(child.value):
+            yield child.value, function
+        inside = child.name if isinstance(child, (ast.FunctionDef, ast.ClassDef)) else function
+        yield from _codes(child, inside)
+
+
+def codes_documented() -> list[tuple[str, str, str, set[str]]]:
+    """Code, meaning, advice and files of every row of the page of findings."""
+    rows = re.findall(r"^\| ([A-Z]{3}\d{3}) \| (.*?) \| (.*?) \| (.*?) \|$", TEXTS["docs/findings.md"], re.M)
+    return [(code, says, do, set(re.findall(r"`([^`]+)`", files))) for code, says, do, files in rows]
+
+
+class TestFindings:
+    def test_every_code_of_the_source_is_documented_and_no_other(self):
+        assert sorted(code for code, *_ in codes_documented()) == sorted(codes_made())
+
+    def test_every_code_has_one_meaning_and_advice(self):
+        rows = codes_documented()
+        assert all(says.strip() and do.strip() for _, says, do, _ in rows)
+        assert len({says for _, says, _, _ in rows}) == len(rows)
+
+    def test_every_code_is_made_where_its_row_says_and_nowhere_else(self):
+        made = codes_made()
+        for code, _, _, files in codes_documented():
+            assert set(made[code]) == files, code
+
+    def test_no_file_makes_a_code_in_two_places_that_could_mean_two_things(self):
+        twice = {
+            (code, file): functions
+            for code, files in codes_made().items()
+            for file, functions in files.items()
+            if len(functions) > 1
+        }
+        assert not twice
+
+    def test_every_finding_has_a_code_that_this_file_can_see(self):
+        for path in SOURCE.rglob("*.py"):
+            tree = ast.parse(path.read_text("utf-8"))
+            for call in ast.walk(tree):
+                if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "Finding":
+                    given = {word.arg: word.value for word in call.keywords}
+                    if None in given:  # read back from where findings are kept
+                        continue
+                    literal = isinstance(given["code"], ast.Constant)
+                    assert literal or any(_codes(tree, "")), f"{path}:{call.lineno}"
+
+    @pytest.mark.parametrize("page", TEXTS)
+    def test_pages_name_only_codes_that_exist(self, page):
+        assert set(re.findall(r"\b(?:RUN|FIT|PLN|COR|STU|WFL)\d{3}\b", TEXTS[page])) <= set(codes_made())
+
+
+NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
+
+
+def last_digit(number: str) -> float:
+    """What one unit of the last significant digit is worth: 0.01 of 1.80, 10 of 2,120."""
+    whole, _, decimals = number.replace(",", "").partition(".")
+    zeros = len(whole) - len(whole.rstrip("0")) if "," in number else 0
+    return 10.0 ** (-len(decimals) if decimals else zeros)
+
+
+def alike(shown: str, real: str) -> bool:
+    """Whether two texts are equal but for a unit in the last digit of numbers: machines round differently."""
+    if NUMBER.sub("#", shown) != NUMBER.sub("#", real):
+        return False
+    pairs = zip(NUMBER.findall(shown), NUMBER.findall(real), strict=True)
+    return all(
+        abs(float(one.replace(",", "")) - float(other.replace(",", "")))
+        <= 1.001 * max(last_digit(one), last_digit(other))
+        for one, other in pairs
+    )
+
+
+class TestShownOutput:
+    def test_the_comparison_sees_a_changed_word_and_a_changed_digit(self):
+        assert alike("E 1.80 [1.72, 1.82]\nB 2,120", "E 1.81 [1.72, 1.82]\nB 2,130")
+        assert not alike("E 1.80", "E 1.82")
+        assert not alike("B 2,120", "B 2,140")
+        assert not alike("20 runs", "22 runs")
+        assert not alike("E 1.80", "K 1.80")
+
+    @pytest.mark.parametrize(("text", "number"), OUTPUTS)
+    def test_it_is_what_the_command_writes(self, text, number):
+        found = [found for found in REFERENCE.BLOCK.finditer(text) if not found["file"]][number]
+        if found["what"].startswith("scalescope study") and find_spec("torch") is None:
+            pytest.skip("needs the extra train")
+        lines = REFERENCE.run_command(found["what"], REFERENCE.shown_files(text)).splitlines(keepends=True)
+        real = "".join(lines[: int(found["lines"]) if found["lines"] else None])
+        assert real
+        assert alike(found["body"], real), f"{real}\nrun python docs/reference.py and read the difference"
+
+    def test_no_block_of_output_is_pasted_by_hand(self):
+        for page, text in TEXTS.items():
+            if page != "docs/reference.md":
+                rest = REFERENCE.BLOCK.sub("", text)
+                assert "```text" not in rest, page
+                assert "```console" not in rest, page
+
+    def test_the_truth_of_the_tutorials_table_is_inside_the_intervals_it_shows(self):
+        body = next(
+            found["body"]
+            for found in REFERENCE.BLOCK.finditer(TEXTS["docs/tutorial.md"])
+            if found["what"] == "scalescope fit runs.csv"
+        )
+        told = re.search(r"The truth is (.*?): inside every interval", TEXTS["docs/tutorial.md"])
+        truth = {name: float(value) for name, value in re.findall(r"(\w+) ([\d.]+)", told[1])}
+        from scalescope.laws import get_law
+
+        published = get_law("chinchilla").published["epoch2024"].coefficients
+        assert truth == pytest.approx(dict(published), rel=2e-3)
+        for name, value in truth.items():
+            low, high = re.search(rf"^  {name} .*\[(.*), (.*)\]", body, re.M).groups()
+            assert float(low.replace(",", "")) <= value <= float(high.replace(",", "")), name
+
+
+def slug(heading: str) -> str:
+    """The anchor of a heading, as repositories' sites make it."""
+    return re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
+
+
+def links(text: str) -> list[str]:
+    """What a page points at, blocks of code left out."""
+    return re.findall(r"\]\(([^)\s]+)\)", FENCED.sub("", text))
+
+
+class TestLinks:
+    @pytest.mark.parametrize("page", TEXTS)
+    def test_every_relative_link_and_anchor_exists(self, page):
+        for link in links(TEXTS[page]):
+            if urlsplit(link).scheme:
+                continue
+            path, _, anchor = link.partition("#")
+            target = (ROOT / page).parent / path if path else ROOT / page
+            assert target.is_file(), link
+            if anchor:
+                headings = re.findall(r"^#+ (.*)$", FENCED.sub("", target.read_text("utf-8")), re.M)
+                assert anchor in map(slug, headings), link
+
+    @pytest.mark.parametrize("page", TEXTS)
+    def test_addresses_are_those_of_papers(self, page):
+        addresses = re.findall(r"https?://[^\s)\]>`\"']+", TEXTS[page])
+        assert {urlsplit(address).hostname for address in addresses} <= HOSTS
+
+    def test_every_page_is_reached_from_the_first(self):
+        seen, waiting = set(), ["README.md"]
+        while waiting:
+            page = waiting.pop()
+            if page in seen or page not in TEXTS:
+                continue
+            seen.add(page)
+            folder = (ROOT / page).parent
+            targets = [link.partition("#")[0] for link in links(TEXTS[page]) if not urlsplit(link).scheme]
+            waiting += [(folder / one).resolve().relative_to(ROOT).as_posix() for one in targets if one]
+        assert seen == set(TEXTS)
+
+    @pytest.mark.parametrize("page", TEXTS)
+    def test_no_page_speaks_of_this_machine_or_of_how_it_was_made(self, page):
+        assert not LOCAL.search(TEXTS[page])
+        assert not ORGANISATION.search(TEXTS[page])
+
+
+PYTHON = [
+    pytest.param(found["body"], id=f"{page}-{number}")
+    for page, text in TEXTS.items()
+    for number, found in enumerate(FENCED.finditer(text))
+    if found["kind"] == "python" and found["reason"] is None
+]
+
+
+class TestPythonBlocks:
+    @pytest.mark.parametrize("body", PYTHON)
+    def test_it_runs(self, body, tmp_path, monkeypatch):
+        for name, content in REFERENCE.shown_files(TEXTS["docs/tutorial.md"]).items():
+            (tmp_path / name).write_text(content, encoding="utf-8")
+        monkeypatch.chdir(tmp_path)
+        exec(compile(body, "block", "exec"), {"__name__": "block"})
+
+    def test_a_block_that_is_not_run_says_why_and_is_python_all_the_same(self):
+        excluded = [
+            found for text in TEXTS.values() for found in FENCED.finditer(text) if found["reason"] is not None
+        ]
+        for found in excluded:
+            assert found["reason"].strip()
+            ast.parse(found["body"])
+
+
+def shell_lines() -> list[tuple[str, list[str]]]:
+    """Page and words of every line that stands in an indented or fenced block for a shell."""
+    lines: list[tuple[str, list[str]]] = []
+    for page, text in TEXTS.items():
+        if page == "docs/reference.md":  # its lines are usages
+            continue
+        fenced = [
+            found["body"] for found in FENCED.finditer(text) if found["kind"] in ("sh", "bash", "shell")
+        ]
+        indented = re.findall(r"^ {4}(\S.*)$", FENCED.sub("", text), re.M)
+        lines += [
+            (page, shlex.split(line, comments=True))
+            for line in [*"".join(fenced).splitlines(), *indented]
+            if line.split()[0] in ("scalescope", "make", "pip", "python")
+        ]
+    return lines
+
+
+def commands(program: str) -> list[object]:
+    return [
+        pytest.param(words[1:], id=f"{page}: {shlex.join(words)}")
+        for page, words in shell_lines()
+        if words[0] == program
+    ]
+
+
+class TestShellBlocks:
+    @pytest.mark.parametrize("words", commands("scalescope"))
+    def test_the_command_line_is_understood(self, words):
+        try:
+            build().parse_args(words, exit_on_error=False, print_error=False)
+        except CycloptsError as error:
+            pytest.fail(str(error))
+
+    def test_a_line_with_an_unknown_option_would_not_be_understood(self):
+        with pytest.raises(CycloptsError):
+            build().parse_args(["fit", "runs.csv", "--lwa", "kaplan"], exit_on_error=False, print_error=False)
+
+    @pytest.mark.parametrize("page", TEXTS)
+    def test_commands_inside_sentences_name_verbs_and_options_that_exist(self, page):
+        for span in re.findall(r"`(scalescope [^`]+)`", FENCED.sub("", TEXTS[page])):
+            words = span.split()[1:]
+            if words[0] in ("VERB", "--help", "--version"):
+                continue
+            assert words[0] in VERBS, span
+            arguments = build()[words[0]].assemble_argument_collection(parse_docstring=True)
+            known = {name for argument in arguments for name in argument.names} | {"--help"}
+            assert {word for word in words if word.startswith("--")} <= known, span
+
+    @pytest.mark.parametrize("words", commands("make"))
+    def test_the_target_is_in_the_makefile(self, words):
+        assert re.search(rf"^{words[0]}:", (ROOT / "Makefile").read_text("utf-8"), re.M)
+
+    @pytest.mark.parametrize("words", commands("python"))
+    def test_the_script_is_there(self, words):
+        assert (ROOT / words[0]).is_file()
+
+    def test_extras_that_pages_install_exist(self):
+        known = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"][
+            "optional-dependencies"
+        ]
+        named = {
+            extra
+            for text in TEXTS.values()
+            for extras in re.findall(r"(?:'\.|scalescope)\[([\w,]+)\]", text)
+            for extra in extras.split(",")
+        }
+        assert "train" in named
+        assert named <= set(known)
+
+
+class TestNumbers:
+    @pytest.mark.parametrize("page", ["docs/benchmarks.md", "docs/protocol.md"])
+    def test_they_are_those_of_the_results_and_of_the_code(self, page):
+        assert BENCHMARKS.renewed(TEXTS[page]) == TEXTS[page], "run python docs/benchmarks.py"
+
+    def test_every_block_stands_on_one_page(self):
+        shown = [
+            found[2]
+            for path in BENCHMARKS.PAGES
+            for found in BENCHMARKS.MARKED.finditer(path.read_text("utf-8"))
+        ]
+        assert sorted(shown) == sorted(BENCHMARKS.BLOCKS)
+
+    def test_without_results_it_says_so(self, tmp_path):
+        page = "<!-- begin rates -->\nold\n<!-- end rates -->\n"
+        assert "Not measured yet." in BENCHMARKS.renewed(page, tmp_path)
+
+    def test_a_result_appears_and_renewing_again_changes_nothing(self, tmp_path):
+        line = {
+            "benchmark": "recipe",
+            "figure": "rates",
+            "width": 32,
+            "n_layers": 2,
+            "tokens": 400_000,
+            "rates": [0.5, 1.0, 2.0],
+            "losses": [2.1234, 2.0, 2.2],
+            "best_rate": 0.98,
+            "excess_at_smallest_rungs_rate": 0.0123,
+            "excess_at_default_rate": 0.004,
+            "machine": "a machine",
+        }
+        (tmp_path / "recipe.jsonl").write_text(json.dumps(line) + "\n")
+        page = BENCHMARKS.renewed("<!-- begin rates -->\n<!-- end rates -->\n", tmp_path)
+        assert "| 32 x 2 | 400k | 2.123 | 2.000 | 2.200 | 0.98x | 0.0123 | 0.0040 |" in page
+        assert BENCHMARKS.renewed(page, tmp_path) == page
+
+    def test_a_benchmark_it_does_not_know_gets_a_table_all_the_same(self, tmp_path):
+        (tmp_path / "new.jsonl").write_text(
+            '{"benchmark": "new", "size": 25000, "ratio": 1.3, "machine": "m"}\n'
+        )
+        page = BENCHMARKS.renewed("<!-- begin others -->\n<!-- end others -->\n", tmp_path)
+        assert "### new" in page
+        assert "| 25000 | 1.30 |" in page
