@@ -159,38 +159,6 @@ class TestLaws:
         assert set(published["hoffmann2022"]["coefficients"]) == {"E", "A", "B", "alpha", "beta"}
 
 
-class TestStudy:
-    def test_every_option_reaches_the_workflow(self, command, monkeypatch):
-        import types
-
-        calls = []
-        fake = types.ModuleType("scalescope.workflow")
-        fake.study = lambda corpus, **options: calls.append((corpus, options)) or 0
-        monkeypatch.setitem(sys.modules, "scalescope.workflow", fake)
-        monkeypatch.setattr("scalescope.workflow", fake, raising=False)
-        words = (
-            "--budget",
-            "3e15",
-            "--design",
-            "ladder",
-            "--target",
-            "1e20",
-            "--target",
-            "1e21",
-            "--dry-run",
-            "--next",
-        )
-        assert command("study", "corpus.txt", *words)[0] == 0
-        corpus, options = calls[0]
-        assert corpus == "corpus.txt"
-        assert options["budget"] == "3e15"
-        assert options["design"] == "ladder"
-        assert options["targets"] == ["1e20", "1e21"]
-        assert options["dry_run"]
-        assert options["next_"]
-        assert not options["extend"]
-
-
 def test_column_mappings_are_read_from_the_last_equals_sign():
     assert parse_columns(["a=b=params, Model Size=tokens", "l=loss"]) == {
         "a=b": "params",
