@@ -94,6 +94,7 @@ def rates(folder: Path, seed: int) -> None:
 
         say(
             figure="rates",
+            seed=seed,
             width=width,
             n_layers=depth,
             tokens=tokens,
@@ -125,6 +126,7 @@ def trunk(folder: Path, seed: int) -> None:
         alone = losses(folder, 32, 2, (horizon,), seed, Recipe())[0]
         say(
             figure="trunk",
+            seed=seed,
             tokens=horizon,
             shared=round(loss, 4),
             alone=round(alone, 4),
