@@ -1,8 +1,66 @@
-"""What tests of several rooms share lies in `studies/`: it can be imported from all of them."""
+"""What tests of several rooms share: modules of `studies/`, and one tiny study that was really trained."""
 
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 sys.path.insert(0, str(Path(__file__).parent / "studies"))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Know the mark that keeps tests of one trained study on one worker, also where nothing runs side by side."""
+    config.addinivalue_line("markers", "xdist_group(name): tests that share a worker where there are several")
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A tiny study, trained here without any disturbance."""
+
+    text: Path
+    folder: Path
+    contents: Any
+    told: tuple[Any, ...]
+    """Its progress."""
+
+    @property
+    def losses(self) -> dict[str, float]:
+        """Loss by the key of the point."""
+        return losses_of(self.folder)
+
+
+def losses_of(folder: Path) -> dict[str, float]:
+    """Return what the ledger of a study has measured."""
+    from scalescope.studies.ledger import Ledger
+
+    with Ledger.read(folder) as ledger:
+        return {point.key: point.data["loss"] for point in ledger.points()}
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory):
+    """Train the tiny study once."""
+    pytest.importorskip("torch", reason="the extra train is not installed")
+    import tiny_study
+
+    from scalescope import workflow
+    from scalescope.executors import LocalExecutor
+
+    folder = tmp_path_factory.mktemp("trained")
+    text = tiny_study.write_text(folder / "text")
+    told: list[Any] = []
+    with pytest.MonkeyPatch.context() as patch:
+        tiny_study.shrink(patch.setattr)
+        patch.setattr("scalescope.executors.open_executor", lambda *args, **options: LocalExecutor(2))
+        contents = workflow.study(
+            str(text),
+            out=folder / "study",
+            budget=tiny_study.BUDGET,
+            context=tiny_study.CONTEXT,
+            watch=told.append,
+        )
+    return Trained(text=text, folder=folder / "study", contents=contents, told=tuple(told))

@@ -170,7 +170,7 @@ class TestDryRun:
         assert plain["cost"].startswith("cost: about ")
 
     def test_of_a_ladder(self, run):
-        assert run("--dry-run", "--design", "ladder", budget="4e11")[1].startswith("ladder design: ")
+        assert run("--dry-run", "--design", "ladder", budget="1e12")[1].startswith("ladder design: ")
 
     def test_with_a_budget_that_is_too_small_names_the_smallest(self, run):
         code, out, err = run("--dry-run", budget="1e9")

@@ -30,6 +30,7 @@ CONSTANTS = {
     "scalescope.studies.design.SIZES_PER_BUDGET": 5,
     "scalescope.studies.design.TOKENS_PER_PARAM": 1.0,
     "scalescope.studies.design.HELD_OUT_RATIO": 1.6,
+    "scalescope.studies.design.LADDER_TOKENS_PER_PARAM": (0.25, 0.5, 1.0, 2.0),
     "scalescope.studies.design.MIN_STEPS": 4,
     "scalescope.studies.tune.RATES": (0.5, 1.0, 2.0),
 }
