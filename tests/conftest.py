@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parent / "studies"))
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Know the mark that keeps tests of one trained study on one worker, also where nothing runs side by side."""
+    """Know the mark that keeps tests of one trained study on one worker, also without such workers."""
     config.addinivalue_line("markers", "xdist_group(name): tests that share a worker where there are several")
 
 

@@ -102,11 +102,12 @@ class TestKilling:
         assert kept.items() <= losses(folder).items()
         assert losses(folder) == trained.losses
 
-    def test_a_worker_costs_an_attempt_and_no_point(self, trained, tmp_path):
+    def test_workers_cost_an_attempt_and_no_point(self, trained, tmp_path):
         folder = tmp_path / "study"
         with command(trained.text, folder) as process:
             wait_for(process, folder, lambda ledger: len(ledger.points()) >= 4 and ledger.trials("running"))
-            os.kill(children(process.pid)[0], signal.SIGKILL)
+            for worker in children(process.pid):
+                os.kill(worker, signal.SIGKILL)
             _, err = process.communicate(timeout=SECONDS)
         assert process.returncode == 0, err
         assert losses(folder) == trained.losses
@@ -114,13 +115,13 @@ class TestKilling:
             lost = {event.data["trial"]: event.data["cause"] for event in ledger.events("lost")}
             attempts = {trial.key: trial.attempts for trial in ledger.trials()}
             assert {trial.state for trial in ledger.trials()} == {"done"}
-        assert len(lost) == 1
+        assert len(lost) in (1, 2)  # one of the workers may just have ended its trial
         assert all("SIGKILL" in cause and attempts[key] == 2 for key, cause in lost.items())
 
     def test_ctrl_c_is_two_lines_and_leaves_a_study_that_goes_on(self, trained, tmp_path):
         folder = tmp_path / "study"
         with command(trained.text, folder) as process:
-            wait_for(process, folder, lambda ledger: len(ledger.points()) >= 3)
+            wait_for(process, folder, lambda ledger: len(ledger.points()) >= 5)
             workers = children(process.pid)
             process.send_signal(signal.SIGINT)
             out, err = process.communicate(timeout=SECONDS)
@@ -134,7 +135,9 @@ class TestKilling:
         assert losses(folder).items() <= trained.losses.items()
         with Ledger.open(folder) as ledger:
             assert "STU001" not in {finding.code for finding in ledger.findings()}
-            assert ledger.reset_interrupted()
+            ledger.reset_interrupted()
+            assert ledger.trials("pending")
+            assert not ledger.trials("running")
 
 
 @pytest.mark.xdist_group("trained")
