@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import replace
 
 import pytest
@@ -240,7 +241,7 @@ class TestKeepingToTheTime:
         executor.slowdown = lambda now: 2.0
         driver(executor).run(planned, deadline=clock.now + core_seconds(planned) / 2 * 1.06)
         findings = [finding for finding in ledger.findings() if finding.code in ("STU003", "STU004")]
-        told = sum(int(finding.text.split(" points")[0].split()[-1]) for finding in findings)
+        told = sum(int(re.search(r"(\d+) point", finding.text)[1]) for finding in findings)
         assert told == len(wanted(planned) - set(measured(ledger)))
         assert any("slower than measured" in finding.text for finding in findings)
 

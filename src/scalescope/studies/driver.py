@@ -242,7 +242,7 @@ class Driver:
             self.ledger.record_finding(
                 Finding(
                     code="STU003",
-                    text=f"{n_points} points at {format_flop(budget)} were given up to keep to the time: "
+                    text=f"{_points(n_points)} at {format_flop(budget)} given up to keep to the time: "
                     f"this machine ran {self.pace.slowdown:.2f}x slower than measured at the start.",
                     hint="Other work on the machine slows a study; give it more time or a quiet machine.",
                 )
@@ -252,7 +252,7 @@ class Driver:
         self.ledger.record_finding(
             Finding(
                 code="STU004",
-                text=f"{item.trial.name} ended {n_cut} points early, at the end of the time it had.",
+                text=f"{item.trial.name} ended {_points(n_cut)} early, at the end of the time it had.",
                 hint="Other work on the machine slows a study; give it more time or a quiet machine.",
             )
         )
@@ -281,3 +281,7 @@ def _below(item: Planned, budget: float) -> Planned | None:
         return None
     trial = replace(item.trial, horizons=item.trial.horizons[:n])
     return replace(item, trial=trial, budgets=item.budgets[:n])
+
+
+def _points(n: int) -> str:
+    return "1 point" if n == 1 else f"{n} points"

@@ -8,7 +8,13 @@ from functools import cache
 
 from scalescope.cost import Shape
 
-WIDTHS = (*range(8, 64, 4), *range(64, 128, 8), *range(128, 512, 32), *range(512, 2049, 128))
+WIDTHS = (
+    *range(8, 64, 4),
+    *range(64, 128, 8),
+    *range(128, 256, 16),
+    *range(256, 512, 32),
+    *range(512, 2049, 128),
+)
 
 
 def depths(width: int) -> tuple[int, ...]:
