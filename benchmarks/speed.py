@@ -36,6 +36,8 @@ CONTEXT, VOCABULARY = 128, 256
 SIZES = {"25k": (32, 2, 88, 2), "147k": (64, 3, 168, 2), "786k": (128, 4, 344, 4), "2.2M": (192, 5, 512, 6)}
 """Block parameters: width, layers, feed-forward, heads."""
 TURNS = 7
+SIDES = ("own", "llama")
+PLACE = {"clock": "process", "torch": torch.__version__, "machine": machine_name()}
 
 Step = Callable[[], float]
 
@@ -160,13 +162,16 @@ def race(sides: dict[str, Side], case: dict[str, Any]) -> dict[str, list[float]]
 
 
 def show(figure: str, case: dict[str, Any], fast: list[float], slow: list[float], **more: Any) -> None:
-    """Print one figure: tokens a second of both, and the median of the paired ratios."""
+    """Print one figure: tokens a second of both, and the median of the paired ratios.
+
+    Everything in `case` holds for both sides, unless `more` says what the other did.
+    """
     ratio = statistics.median(other / own for own, other in zip(fast, slow, strict=True))
     line = {"figure": figure} | {key: value for key, value in case.items() if key != "seconds"} | more
     line["tokens_per_second"] = round(case["tokens"] / statistics.median(fast))
     line["other_tokens_per_second"] = round(case["tokens"] / statistics.median(slow))
-    line |= {"ratio": round(ratio, 3), "turns": len(fast), "machine": machine_name()}
-    print(json.dumps(line), flush=True)
+    line |= {"ratio": round(ratio, 3), "turns": len(fast)} | PLACE
+    print(json.dumps({"benchmark": "speed"} | line), flush=True)
 
 
 def compare(sizes: list[str], seconds: float) -> None:
@@ -200,9 +205,6 @@ def compare(sizes: list[str], seconds: float) -> None:
         side.close()
 
 
-SIDES = ("own", "llama")
-
-
 def compare_muon(size: str, seconds: float) -> None:
     """Time a step of our Muon and of torch's on the same matrices."""
     shape = shape_of(size)
@@ -233,7 +235,10 @@ def compare_muon(size: str, seconds: float) -> None:
     ratio = statistics.median(slow / fast for fast, slow in zip(times["own"], times["other"], strict=True))
     line = {"figure": "stacked Muon against torch.optim.Muon", "size": size, "matrices": len(matrices)}
     line |= {f"{name}_step_s": round(statistics.median(each), 6) for name, each in times.items()}
-    print(json.dumps(line | {"ratio": round(ratio, 3), "machine": machine_name()}), flush=True)
+    print(
+        json.dumps({"benchmark": "speed"} | line | {"ratio": round(ratio, 3), "turns": TURNS} | PLACE),
+        flush=True,
+    )
 
 
 def main() -> None:

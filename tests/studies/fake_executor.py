@@ -115,7 +115,7 @@ class FakeExecutor:
             seconds = task.payload["seconds"] * len(shapes)
             yield (
                 self.clock.now + seconds,
-                Event(key=task.key, kind="done", data={"tokens_per_second": rates}),
+                Event(key=task.key, kind="done", data={"tokens_per_second": rates, "undisturbed": rates}),
             )
             return
         trial = msgspec.convert(task.payload["trial"], Trial, strict=False)

@@ -36,7 +36,11 @@ class Machine:
     params: tuple[float, ...]
     """Sizes that were measured (blocks and head)."""
     tokens_per_second: tuple[float, ...]
-    """Of one trial of each size while all slots are busy."""
+    """Of one trial of each size while all slots are busy, other load on the machine taken out.
+
+    A study is laid for the machine it could have: while it runs it gives points up if the machine is slower,
+    but it could not add any if the other load went away.
+    """
     tried: Mapping[str, float]
     """Tokens per second of all slots together for each way tried, such as `2 x 1 thread`."""
 
@@ -61,11 +65,15 @@ def measure_machine(
     ways = dict.fromkeys([(cores, 1), (half, 1), (half, min(2, cores))])
     _time(executor, [middle], recipe, slots=cores, threads=1, seconds=0.01)  # workers start and import
     tried = {
-        way: sum(rates[0] for rates in _time(executor, [middle], recipe, slots=way[0], threads=way[1]))
+        way: sum(
+            done["tokens_per_second"][0]
+            for done in _time(executor, [middle], recipe, slots=way[0], threads=way[1])
+        )
         for way in ways
     }
     slots, threads = max(tried, key=lambda way: tried[way])
-    rates = np.array(_time(executor, shapes, recipe, slots=slots, threads=threads))
+    done = _time(executor, shapes, recipe, slots=slots, threads=threads)
+    rates = np.array([one["undisturbed"] for one in done])
     return Machine(
         slots=slots,
         threads=threads,
@@ -83,7 +91,7 @@ def _time(
     slots: int,
     threads: int,
     seconds: float = PROBE_SECONDS,
-) -> list[list[float]]:
+) -> list[dict[str, Any]]:
     payload: dict[str, Any] = {
         "shapes": [msgspec.to_builtins(shape) for shape in shapes],
         "recipe": msgspec.to_builtins(recipe),
@@ -106,5 +114,5 @@ def _time(
                 )
             if event.kind == "done":
                 waiting.discard(event.key)
-                results.append([float(rate) for rate in event.data["tokens_per_second"]])
+                results.append(event.data)
     return results

@@ -16,7 +16,7 @@ NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 """Quintic coefficients of Jordan et al. 2024, https://kellerjordan.github.io/posts/muon/."""
 
 LEAST_FAST_ROWS = 64
-"""From this size on matrix units are worth the casts (`benchmarks/speed.py` measures it)."""
+"""Below this size matrix units gain nothing: starting each bfloat16 product costs more than it saves."""
 
 
 class StackedMuon(torch.optim.Optimizer):
