@@ -38,7 +38,7 @@ def test_well_known_names_are_recognised(theirs, ours):
     assert taken([theirs]) == {theirs: ours}
 
 
-@pytest.mark.parametrize("name", ["n", "d", "c", "l", "width", "hex_color", "loss_c4_val", "train_loss"])
+@pytest.mark.parametrize("name", ["n", "d", "c", "l", "depth", "hex_color", "loss_c4_val", "train_loss"])
 def test_names_that_could_mean_anything_are_left_alone(name):
     assert taken([name]) == {}
 
