@@ -47,7 +47,7 @@ def train(folder: Path, planned: list[Planned], machine: Machine | None, slots: 
             used = machine or measure_machine(
                 executor, Recipe(), cores=cores(), vocabulary=corpus.vocabulary, context=128
             )
-            Driver(ledger, executor, corpus, folder.parent / "corpus", used, lambda _: None).run(planned)
+            Driver(ledger, executor, corpus, used, lambda _: None).run(planned)
         runs = collect_runs(ledger)
     a = fit(runs, "isoflop", resamples=1000).coefficients["a"]
     error = (a.high - a.low) / (2 * 1.645)
