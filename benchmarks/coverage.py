@@ -17,7 +17,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from scalescope.fitting import fit
+from scalescope.fitting import Criterion, fit
 from scalescope.laws import get_law, optimal_size
 from scalescope.points import Array, Runs
 
@@ -58,7 +58,7 @@ def simulate(law: str, noise: tuple[float, float], rng: np.random.Generator) -> 
     log_noise += noise[1] * rng.standard_normal(len(trunk))
     x = {"N": columns["params"], "D": columns["tokens"], "C": columns["compute"]}
     form = get_law(law)
-    clean = form.loss(TRUTHS[law], **{name: x[name] for name in form.variables})
+    clean = form.value(TRUTHS[law], **{name: x[name] for name in form.variables})
     return Runs.from_columns({**columns, "loss": clean * np.exp(log_noise)})
 
 
@@ -69,7 +69,7 @@ def quantities(law: str, theta: Array) -> dict[str, Array]:
     where = float(optimal_size(law, TRUTHS[law], TARGET))
     x = {"N": np.array(where), "D": np.array(TARGET / 6 / where), "C": np.array(TARGET)}
     form = get_law(law)
-    loss = form.loss(columns, **{name: x[name] for name in form.variables})
+    loss = form.value(columns, **{name: x[name] for name in form.variables})
     exponent = columns[4] if law == "isoflop" else columns[4] / (columns[3] + columns[4])
     return {"size exponent": exponent, "ln N* at 10x": np.log(best), "log loss at 10x": np.log(loss)}
 
@@ -84,7 +84,7 @@ def measure(law: str, delta: float, noise: str, studies: int, resamples: int) ->
     began = time.perf_counter()
     for study in range(studies):
         runs = simulate(law, NOISES[noise], rng)
-        found = fit(runs, law, resamples=resamples, level=LEVEL, delta=delta, seed=study)
+        found = fit(runs, law, resamples=resamples, level=LEVEL, criterion=Criterion(delta=delta), seed=study)
         point = quantities(law, found.theta[None])
         for name, samples in quantities(law, found.resamples).items():
             low, high = np.quantile(samples, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])

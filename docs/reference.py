@@ -86,7 +86,7 @@ def page() -> str:
         "",
         "| column | holds |",
         "| --- | --- |",
-        *(f"| `{name}` | {meaning} |" for name, meaning in COLUMNS.items()),
+        *(f"| `{name}` | {one.meaning} |" for name, one in COLUMNS.items()),
     ]
     return "\n".join(lines) + "\n"
 

@@ -65,7 +65,7 @@ class TestSimulated:
             TRUE["E"] + TRUE["A"] * N ** -TRUE["alpha"] + TRUE["B"] * D ** -TRUE["beta"]
             for N, D in zip(runs.size, runs.tokens, strict=True)
         ]
-        np.testing.assert_allclose(fit.loss(N=runs.size, D=runs.tokens), wanted, rtol=0.01)
+        np.testing.assert_allclose(fit.value(N=runs.size, D=runs.tokens), wanted, rtol=0.01)
         one = next(one for one in contents.forecasts if one.law == "chinchilla")
         assert one.measured == pytest.approx(one.loss.value, rel=0.01)
 

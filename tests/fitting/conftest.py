@@ -38,7 +38,7 @@ def make_grid() -> MakeGrid:
         budget = budgets.repeat(n_sizes * seeds)
         x = {"N": size, "D": budget / 6 / size, "C": budget}
         form = get_law(law)
-        loss = form.loss(TRUTHS[law], **{name: x[name] for name in form.variables})
+        loss = form.value(TRUTHS[law], **{name: x[name] for name in form.variables})
         rng = np.random.default_rng(seed)
         columns = {"params": size, "tokens": x["D"], "budget": budget}
         columns["seed"] = np.tile(np.arange(seeds, dtype=float), len(size) // seeds)

@@ -54,7 +54,7 @@ def test_no_resamples_give_intervals_that_are_not_numbers(make_grid) -> None:
 def test_the_residuals_are_those_of_the_optimum(make_grid) -> None:
     runs = make_grid("chinchilla", noise=0.01)
     found = fit(runs, resamples=0)
-    expected = np.log(runs.loss) - np.log(found.loss(N=runs.size, D=runs.tokens))
+    expected = np.log(runs.loss) - np.log(found.value(N=runs.size, D=runs.tokens))
     np.testing.assert_allclose(found.residuals, expected, atol=1e-14)
     inside = np.minimum(np.abs(expected), 1e-3)
     assert found.objective == pytest.approx(float((inside * (np.abs(expected) - inside / 2)).sum()))
@@ -68,7 +68,7 @@ def test_one_wild_run_hardly_moves_a_huber_fit(make_grid) -> None:
         fit(Runs.from_columns({**runs.columns, "loss": loss}), resamples=0) for loss in (runs.loss, wild)
     )
     there = {"N": np.array([1e5]), "D": np.array([3e6])}
-    np.testing.assert_allclose(dirty.loss(**there), clean.loss(**there), rtol=0.01)
+    np.testing.assert_allclose(dirty.value(**there), clean.value(**there), rtol=0.01)
 
 
 class TestBadInput:
@@ -86,7 +86,7 @@ class TestBadInput:
         with pytest.raises(InputError, match=f"at one {word}"):
             fit(Runs.from_columns(columns))
 
-    @pytest.mark.parametrize("wrong", [{"level": 1.5}, {"resamples": -1}, {"delta": 0.0}])
+    @pytest.mark.parametrize("wrong", [{"level": 1.5}, {"resamples": -1}])
     def test_options_out_of_range_are_named(self, make_grid, wrong: dict[str, float]) -> None:
         with pytest.raises(InputError, match=next(iter(wrong))):
             fit(make_grid("chinchilla"), **wrong)
@@ -100,13 +100,13 @@ class TestBadInput:
         class Nowhere(Chinchilla):
             name = "nowhere"
 
-            def loss(self, theta, **x):
-                return np.full_like(super().loss(theta, **x), np.nan)
+            def value(self, theta, **x):
+                return np.full_like(super().value(theta, **x), np.nan)
 
         runs = make_grid("chinchilla")
-        objective = Objective(law=Nowhere(), x={"N": runs.size, "D": runs.tokens}, delta=1e-3)
+        objective = Objective(law=Nowhere(), x={"N": runs.size, "D": runs.tokens})
         with pytest.raises(FitError, match="nowhere: no start"):
-            find_optimum(objective, runs)
+            find_optimum(objective, runs.loss)
 
 
 class TestFindings:

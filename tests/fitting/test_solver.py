@@ -13,7 +13,7 @@ from scalescope.laws import get_law
 @pytest.fixture
 def objective(make_grid) -> Objective:
     runs = make_grid("chinchilla")
-    return Objective(law=get_law("chinchilla"), x={"N": runs.size, "D": runs.tokens}, delta=1e-3)
+    return Objective(law=get_law("chinchilla"), x={"N": runs.size, "D": runs.tokens})
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def test_a_weight_of_two_is_the_run_twice(make_grid) -> None:
     weights[3] = 2
     ends = []
     for rows, w in ((np.arange(len(runs)), weights), (twice, np.ones(len(twice)))):
-        objective = Objective(law=law, x={"N": runs.size[rows], "D": runs.tokens[rows]}, delta=1e-3)
+        objective = Objective(law=law, x={"N": runs.size[rows], "D": runs.tokens[rows]})
         solution = minimise(objective, starts_of(objective, y[rows]), y[rows][None], w[None])
         ends.append(solution.objective.min())
     assert ends[0] == pytest.approx(ends[1], rel=1e-9)
@@ -78,7 +78,7 @@ def test_the_unit_of_the_weights_does_not_matter(scale: float) -> None:
     law = get_law("loss-size")
     N = np.geomspace(1e4, 1e6, 9)
     y = np.log(0.5 + 20 * N**-0.4) + 0.01 * np.sin(np.arange(9))
-    objective = Objective(law=law, x={"N": N}, delta=1e-3)
+    objective = Objective(law=law, x={"N": N})
     starts = starts_of(objective, y)
     one = minimise(objective, starts, y[None], np.ones((1, 9)))
     other = minimise(objective, starts, y[None], np.full((1, 9), scale))

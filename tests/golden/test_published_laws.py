@@ -20,12 +20,12 @@ def published(law: str, name: str) -> Array:
 def test_kaplans_single_factor_laws_reach_one_nat_at_their_printed_constant(
     law: str, variable: str, at: float
 ) -> None:
-    assert get_law(law).loss(published(law, "kaplan2020"), **{variable: np.array(at)}) == pytest.approx(1.0)
+    assert get_law(law).value(published(law, "kaplan2020"), **{variable: np.array(at)}) == pytest.approx(1.0)
 
 
 def test_kaplans_joint_law_becomes_the_law_of_size_without_end_of_data() -> None:
     # Eq. 1.5 with D to infinity is (Nc/N)^alphaN with the Nc and alphaN of table 2.
-    loss = get_law("kaplan").loss(published("kaplan", "kaplan2020"), N=np.array(1e9), D=np.array(1e300))
+    loss = get_law("kaplan").value(published("kaplan", "kaplan2020"), N=np.array(1e9), D=np.array(1e300))
     assert loss == pytest.approx((6.4e13 / 1e9) ** 0.076)
 
 

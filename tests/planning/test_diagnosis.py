@@ -53,7 +53,7 @@ def test_the_equal_loss_compute_reaches_the_same_loss(params, ratio):
 def test_a_fit_can_be_the_judge(chinchilla):
     result = diagnose(1e5, 2e6, law=chinchilla)
     assert result.law == "chinchilla, fitted"
-    assert result.loss == pytest.approx(chinchilla.loss(N=np.array([1e5]), D=np.array([2e6]))[0])
+    assert result.loss == pytest.approx(chinchilla.value(N=np.array([1e5]), D=np.array([2e6]))[0])
     assert "PLN013" not in codes(result)
     assert "PLN013" in codes(diagnose("gpt-3", law=chinchilla))
 

@@ -29,7 +29,7 @@ def test_tokens_and_compute_name_the_same_run(chinchilla):
 
 def test_the_value_is_the_laws_and_the_interval_contains_it(chinchilla):
     one = forecast(chinchilla, params=1e5, tokens=2e6)
-    assert one.loss.value == pytest.approx(chinchilla.loss(N=np.array([1e5]), D=np.array([2e6]))[0])
+    assert one.loss.value == pytest.approx(chinchilla.value(N=np.array([1e5]), D=np.array([2e6]))[0])
     assert one.loss.low < one.loss.value < one.loss.high
 
 

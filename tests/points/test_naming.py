@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from scalescope.errors import InputError
+from scalescope.points import COLUMNS
 from scalescope.points.naming import ALIASES, LETTERS, match_columns, resolve_ours
-from scalescope.points.runs import COLUMNS
 
 
 def taken(found, mapping=None):

@@ -23,7 +23,7 @@ NOISE = 0.008
 
 def surface_loss(size: Any, compute: Any) -> Any:
     theta = np.array(list(SURFACE.values()))
-    return get_law("isoflop").loss(theta, N=np.asarray(size, float), C=np.asarray(compute, float))
+    return get_law("isoflop").value(theta, N=np.asarray(size, float), C=np.asarray(compute, float))
 
 
 def example_runs(*, held_out: bool = True, seed: int = 0) -> Runs:

@@ -69,7 +69,7 @@ def _in_full(law: Law) -> str:
 
 
 def _plain(law: Law) -> dict[str, Any]:
-    fields = ("name", "title", "question", "formula", "variables", "coefficients", "reference", "caveats")
+    fields = ("name", "title", "question", "formula", "reference", "caveats", "target")
     published = {
         name: {
             "coefficients": dict(values.coefficients),
@@ -81,4 +81,8 @@ def _plain(law: Law) -> dict[str, Any]:
         }
         for name, values in law.published.items()
     }
-    return {field: getattr(law, field) for field in fields} | {"published": published}
+    return {field: getattr(law, field) for field in fields} | {
+        "variables": {name: one.column for name, one in law.variables.items()},
+        "coefficients": {name: one.meaning for name, one in law.coefficients.items()},
+        "published": published,
+    }

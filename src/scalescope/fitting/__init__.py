@@ -2,6 +2,7 @@
 
 from scalescope.fitting.budgets import Group, budget_groups
 from scalescope.fitting.counting import exponent_by_count
+from scalescope.fitting.criterion import Criterion, Prior, Restraints
 from scalescope.fitting.ensemble import LAWS, SURFACES, fit_all
 from scalescope.fitting.estimation import fit
 from scalescope.fitting.frontier import used_by
@@ -13,10 +14,13 @@ __all__ = [
     "LAWS",
     "SURFACES",
     "Certificate",
+    "Criterion",
     "Fit",
     "Group",
     "Holdout",
     "Parabola",
+    "Prior",
+    "Restraints",
     "budget_groups",
     "exponent_by_count",
     "fit",

@@ -24,7 +24,7 @@ def doubts_about_runs(law: Law, runs: Runs, n_given: int) -> list[Finding]:
             text = f"{NAMES[name]} span {format_significant(decades, 2)} decades."
             hint = "Exponents are poorly determined below one decade."
             findings.append(Finding(code="FIT001", text=text, hint=hint))
-    if len(law.variables) == 1:
+    if law.family == "one-factor":
         ratio = float(np.median(runs.tokens / runs.size))
         text = (
             f"{law.name} uses the {len(runs)} of {n_given} runs on the lower envelope, "

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
 from scalescope.errors import InputError
 from scalescope.fitting.clusters import seed_noise, setting_labels
+from scalescope.fitting.criterion import FREE, HUBER, Criterion, Restraints
 from scalescope.fitting.doubts import (
     doubts_about_coefficients,
     doubts_about_optimum,
@@ -16,9 +17,11 @@ from scalescope.fitting.doubts import (
     doubts_about_runs,
 )
 from scalescope.fitting.frontier import used_by
+from scalescope.fitting.inputs import variables_of
 from scalescope.fitting.isoflop_fit import fit_isoflop
 from scalescope.fitting.objective import Objective
-from scalescope.fitting.parametric import find_optimum, resample_fit, variables_of
+from scalescope.fitting.parametric import find_optimum
+from scalescope.fitting.resampling import resample_fit
 from scalescope.fitting.result import Certificate, Fit, Parabola
 from scalescope.laws import Law, get_law
 from scalescope.points import Array, Estimate, Finding, Provenance, Runs, digest_of
@@ -41,9 +44,10 @@ def fit(
     runs: Runs,
     law: str = "chinchilla",
     *,
+    criterion: Criterion = HUBER,
+    restraints: Restraints = FREE,
     resamples: int = 300,
     level: float = 0.9,
-    delta: float = 1e-3,
     seed: int = 0,
 ) -> Fit:
     """Fit a scaling law to training runs.
@@ -64,14 +68,16 @@ def fit(
         At least two more runs than the law has coefficients, at two sizes and token counts or more.
     law
         Name of the law; `scalescope laws` lists them.
+    criterion
+        What is minimised. The default is the convention of the literature and nearly an absolute loss on
+        small grids; `Criterion(delta=1e-2)` gave intervals a quarter narrower, still at their nominal
+        coverage, in simulated studies with normal noise of 1%. `isoflop` has its own and takes only this.
+    restraints
+        Coefficients that are fixed, tied, bounded or have a prior.
     resamples
         Bootstrap resamples; 0 gives intervals that are nan.
     level
         Share of the resamples inside every interval.
-    delta
-        Where the Huber loss turns linear, in units of log loss. The default is the convention of the
-        literature and nearly an absolute loss on small grids; 1e-2 gave intervals a quarter narrower,
-        still at their nominal coverage, in simulated studies with normal noise of 1%.
     seed
         Of the resamples; the same seed gives the same result.
 
@@ -88,26 +94,29 @@ def fit(
         If no start reached a finite objective.
     """
     form = get_law(law)
-    _check_options(resamples, level, delta)
+    _check_options(resamples, level)
     free = runs.fitted()
     check_runs(form, free)
     method = "isoflop" if law == "isoflop" else "parametric"
     if method == "isoflop":
-        found = _by_isoflop(form, free, resamples, level, delta, seed)
+        found = _by_isoflop(form, free, resamples, level, seed)
     else:
-        found = _by_parameters(form, free, resamples, delta, seed)
+        found = _by_parameters(form, free, criterion, restraints, resamples, seed)
     return _assemble(
-        form, method, found, level, seed_noise(free), _provenance(runs, form, resamples, level, delta, seed)
+        form,
+        method,
+        found,
+        level,
+        seed_noise(free),
+        _provenance(runs, form, criterion, restraints, resamples, level, seed),
     )
 
 
-def _check_options(resamples: int, level: float, delta: float) -> None:
+def _check_options(resamples: int, level: float) -> None:
     if resamples < 0:
         raise InputError(f"resamples must be 0 or more, got {resamples}", hint="300 is a good number.")
     if not 0 < level < 1:
         raise InputError(f"level must be between 0 and 1, got {level}", hint="0.9 means 90% intervals.")
-    if not delta > 0:
-        raise InputError(f"delta must be above zero, got {delta}", hint="0.001 is the usual value.")
 
 
 def check_runs(form: Law, runs: Runs) -> None:
@@ -135,7 +144,9 @@ def check_runs(form: Law, runs: Runs) -> None:
             )
 
 
-def _by_parameters(form: Law, runs: Runs, resamples: int, delta: float, seed: int) -> _Estimated:
+def _by_parameters(
+    form: Law, runs: Runs, criterion: Criterion, restraints: Restraints, resamples: int, seed: int
+) -> _Estimated:
     used = runs.select(used_by(runs, form.name))
     if len(used) < len(form.coefficients) + 1:
         raise InputError(
@@ -143,8 +154,8 @@ def _by_parameters(form: Law, runs: Runs, resamples: int, delta: float, seed: in
             "runs are on the lower envelope",
             hint="It needs more distinct values of its variable; a law in two variables uses all runs.",
         )
-    objective = Objective(law=form, x=variables_of(form, used), delta=delta)
-    optimum = find_optimum(objective, used)
+    objective = Objective(law=form, x=variables_of(form, used), criterion=criterion, restraints=restraints)
+    optimum = find_optimum(objective, used.loss)
     drawn = resample_fit(objective, used, optimum.warm, resamples=resamples, seed=seed)
     return _Estimated(
         runs=used,
@@ -160,11 +171,11 @@ def _by_parameters(form: Law, runs: Runs, resamples: int, delta: float, seed: in
     )
 
 
-def _by_isoflop(form: Law, runs: Runs, resamples: int, level: float, delta: float, seed: int) -> _Estimated:
+def _by_isoflop(form: Law, runs: Runs, resamples: int, level: float, seed: int) -> _Estimated:
     found = fit_isoflop(runs, resamples=resamples, level=level, seed=seed)
     used = runs.select(found.used)
-    objective = Objective(law=form, x=variables_of(form, used), delta=delta)
-    residuals = np.log(used.loss) - np.log(form.loss(found.theta, **objective.x))
+    objective = Objective(law=form, x=variables_of(form, used))
+    residuals = np.log(used.loss) - np.log(form.value(found.theta, **objective.x))
     return _Estimated(
         runs=used,
         theta=found.theta,
@@ -183,7 +194,7 @@ def _assemble(
     form: Law, method: str, found: _Estimated, level: float, noise_sd: float | None, provenance: Provenance
 ) -> Fit:
     runs, log_loss = found.runs, np.log(found.runs.loss)
-    residuals = log_loss - np.log(form.loss(found.theta, **variables_of(form, runs)))
+    residuals = log_loss - np.log(form.value(found.theta, **variables_of(form, runs)))
     squares = float((residuals**2).sum())
     r_squared = 1 - squares / float(((log_loss - log_loss.mean()) ** 2).sum())
     coefficients = {
@@ -216,13 +227,27 @@ def _ranges(runs: Runs) -> Mapping[str, tuple[float, float]]:
     return {name: (float(column.min()), float(column.max())) for name, column in columns.items()}
 
 
-def _provenance(runs: Runs, form: Law, resamples: int, level: float, delta: float, seed: int) -> Provenance:
+def _provenance(
+    runs: Runs,
+    form: Law,
+    criterion: Criterion,
+    restraints: Restraints,
+    resamples: int,
+    level: float,
+    seed: int,
+) -> Provenance:
     parts = [
         part for name, column in sorted(runs.columns.items()) for part in (name.encode(), column.tobytes())
     ]
     return Provenance(
         source=runs.provenance.source,
         digest=digest_of(runs.count.encode(), *parts),
-        options={"law": form.name, "resamples": resamples, "level": level, "delta": delta},
+        options={
+            "law": form.name,
+            "resamples": resamples,
+            "level": level,
+            **{name: str(value) for name, value in asdict(criterion).items()},
+            **{name: str(value) for name, value in asdict(restraints).items() if value},
+        },
         seed=seed,
     )

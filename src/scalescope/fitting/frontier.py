@@ -24,12 +24,12 @@ def used_by(runs: Runs, law: str) -> npt.NDArray[np.bool_]:
     hand, not the limit of infinite data, and its fit says so.
     """
     free = np.flatnonzero(~runs.held_out)
-    variables = get_law(law).variables
-    if len(variables) > 1:
+    form = get_law(law)
+    if form.family != "one-factor":
         chosen = free
     else:
         own = runs.select(~runs.held_out)
-        chosen = free[_frontier(own, variables[0])] if free.size else free
+        chosen = free[_frontier(own, next(iter(form.variables)))] if free.size else free
     mask = np.zeros(len(runs), dtype=np.bool_)
     mask[chosen] = True
     return mask

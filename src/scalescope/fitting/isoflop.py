@@ -19,6 +19,7 @@ import numpy.typing as npt
 from scalescope.errors import InputError
 from scalescope.fitting.budgets import Group, budget_groups
 from scalescope.fitting.clusters import Labels, cluster_labels, setting_labels
+from scalescope.fitting.criterion import Criterion
 from scalescope.fitting.objective import Objective
 from scalescope.fitting.solver import minimise
 from scalescope.fitting.valleys import Valley
@@ -29,7 +30,7 @@ FEWEST = 3
 """Budgets, and sizes in each."""
 WIDEST = 1.5
 """Highest over lowest compute of a budget that no column names."""
-SQUARES = 1e6
+SQUARES = Criterion(delta=1e6)
 """A Huber threshold that no residual reaches: least squares."""
 
 
@@ -162,7 +163,7 @@ def _line(x: Array, y: Array, variance: Array, usable: npt.NDArray[np.bool_]) ->
 def _frontier(log_C: Array, loss: Array, weights: Array, starts: Array | None) -> Array:
     """E, K and gamma of the minima, shape (batch, 3)."""
     law, C = get_law("loss-compute"), np.exp(log_C)
-    objective = Objective(law=law, x={"C": C}, delta=SQUARES)
+    objective = Objective(law=law, x={"C": C}, criterion=SQUARES)
     from_law = law.starts(loss[0], C=C) if starts is None else starts
     tried = objective.fitted(from_law)
     batch, n_starts = len(loss), len(tried)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from scalescope.fitting.criterion import FREE, HUBER, Criterion, Restraints
 from scalescope.laws import Law
 from scalescope.points import Array
 
@@ -23,31 +24,28 @@ LOG_LIMIT = 200.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Objective:
-    """One law, the variables of n runs, and where the Huber loss turns linear; batches run over the rest."""
+    """One law, the variables of n runs, and what is minimised; batches run over the rest."""
 
     law: Law
     x: Mapping[str, Array]
-    delta: float
+    criterion: Criterion = HUBER
+    restraints: Restraints = FREE
 
     @property
     def logged(self) -> Array:
         """1 for the coefficients that are fitted as logarithms, else 0, shape (k,)."""
-        return np.array([float(name in self.law.positive) for name in self.law.coefficients])
+        return np.array([float(one.positive) for one in self.law.coefficients.values()])
 
     def bounds(self) -> tuple[Array, Array]:
         """Lower and upper limits in fitted coordinates, each of shape (k,)."""
-        lows, highs = [], []
-        for name in self.law.coefficients:
-            limit = LOG_LIMIT if name in self.law.positive else np.inf
-            natural = self.law.bounds.get(name)
-            if natural is None:
-                lows.append(-limit)
-                highs.append(limit)
-            else:
-                logged = name in self.law.positive
-                lows.append(float(np.log(natural[0])) if logged else natural[0])
-                highs.append(float(np.log(natural[1])) if logged else natural[1])
-        return np.array(lows), np.array(highs)
+        low, high = self.law.bounds()
+        logged = self.logged > 0
+        with np.errstate(divide="ignore"):
+            log_low, log_high = np.log(np.maximum(low, 0)), np.log(np.maximum(high, 0))
+        return (
+            np.where(logged, np.maximum(log_low, -LOG_LIMIT), low),
+            np.where(logged, np.minimum(log_high, LOG_LIMIT), high),
+        )
 
     def fitted(self, theta: Array) -> Array:
         """Natural coefficients (batch, k) in fitted coordinates."""
@@ -64,14 +62,14 @@ class Objective:
         """Predicted log loss, shape (batch, n); nan or inf where the coefficients make no sense."""
         theta = self.natural(phi).T[:, :, None]
         with np.errstate(all="ignore"):
-            return np.asarray(np.log(self.law.loss(theta, **self.x)))
+            return np.asarray(np.log(self.law.value(theta, **self.x)))
 
     def jacobian(self, phi: Array) -> Array:
         """Derivative of the predicted log loss by the fitted coordinates, shape (batch, k, n)."""
         natural = self.natural(phi)
         theta = natural.T[:, :, None]
         with np.errstate(all="ignore"):
-            slope = self.law.gradient(theta, **self.x) / self.law.loss(theta, **self.x)
+            slope = self.law.gradient(theta, **self.x) / self.law.value(theta, **self.x)
         scale = np.where(self.logged > 0, natural, 1.0)
         return np.asarray(np.moveaxis(slope, 0, 1) * scale[:, :, None])
 
@@ -79,10 +77,10 @@ class Objective:
         """Weighted sum of Huber losses, shape (batch,); inf where a residual is not finite."""
         size = np.abs(residuals)
         with np.errstate(all="ignore"):
-            inside = np.minimum(size, self.delta)
+            inside = np.minimum(size, self.criterion.delta)
             total = np.sum(weights * inside * (size - 0.5 * inside), axis=-1)
         return np.where(np.isfinite(total), total, np.inf)
 
     def pull(self, residuals: Array) -> Array:
         """Huber's weight of each run, min(1, delta / |residual|)."""
-        return np.asarray(self.delta / np.maximum(np.abs(residuals), self.delta))
+        return np.asarray(self.criterion.delta / np.maximum(np.abs(residuals), self.criterion.delta))

@@ -13,12 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from scalescope.errors import FitError
-from scalescope.fitting.clusters import FEWEST, Labels, cluster_labels, resample_weights
 from scalescope.fitting.objective import Objective
 from scalescope.fitting.result import Certificate
 from scalescope.fitting.solver import Solution, gradient_norm, minimise, polish
-from scalescope.laws import Law
-from scalescope.points import Array, Runs
+from scalescope.points import Array
 
 WARM = 3
 """Distinct optima, at most, from which every resample starts."""
@@ -38,13 +36,7 @@ class Optimum:
     """Fitted coordinates of the few best distinct optima, the best first, shape (n, k)."""
 
 
-def variables_of(law: Law, runs: Runs) -> dict[str, Array]:
-    """Return the columns that a law reads, under the names of its formula."""
-    columns = {"N": runs.size, "D": runs.tokens, "C": runs.compute}
-    return {name: columns[name] for name in law.variables}
-
-
-def find_optimum(objective: Objective, runs: Runs) -> Optimum:
+def find_optimum(objective: Objective, target: Array) -> Optimum:
     """Minimise from every start of the law and certify the best.
 
     Raises
@@ -52,8 +44,8 @@ def find_optimum(objective: Objective, runs: Runs) -> Optimum:
     FitError
         If no start reached a finite objective.
     """
-    law, y, w = objective.law, np.log(runs.loss), np.ones(len(runs))
-    starts = objective.fitted(law.starts(runs.loss, **objective.x))
+    law, y, w = objective.law, np.log(target), np.ones(len(target))
+    starts = objective.fitted(law.starts(target, **objective.x))
     solution = minimise(objective, starts, y[None], w[None])
     if not np.isfinite(solution.objective).any():
         raise FitError(
@@ -61,12 +53,12 @@ def find_optimum(objective: Objective, runs: Runs) -> Optimum:
             hint="Check the units of the table: parameters, tokens and nats per token.",
         )
     phi = solution.phi[solution.best()]
-    exact = solution.objective.min() <= ROUNDING * len(runs)
+    exact = solution.objective.min() <= ROUNDING * len(target)
     if not exact and gradient_norm(objective, phi, y, w)[1] > 1e-9:
         phi = polish(objective, phi, y, w)
     norm, relative = gradient_norm(objective, phi, y, w)
     value = float(objective.value(y - objective.log_loss(phi[None]), w[None])[0])
-    reached = solution.objective <= value * (1 + 1e-6) + ROUNDING * len(runs)
+    reached = solution.objective <= value * (1 + 1e-6) + ROUNDING * len(target)
     return Optimum(
         theta=objective.natural(phi[None])[0],
         objective=value,
@@ -97,34 +89,3 @@ def _distinct(solution: Solution, best: Array) -> Array:
         if min(float(np.abs(solution.phi[index] - other).max()) for other in kept) > 0.02:
             kept.append(solution.phi[index])
     return np.array(kept)
-
-
-def resample_fit(objective: Objective, runs: Runs, warm: Array, *, resamples: int, seed: int) -> Array:
-    """Refit to resampled runs (see `clusters`), shape (up to resamples, k), natural units."""
-    k = len(objective.law.coefficients)
-    if resamples == 0:
-        return np.zeros((0, k))
-    weights = resample_weights(
-        resampled_labels(runs),
-        tuple(objective.x.values()),
-        settings=k,
-        resamples=resamples,
-        rng=np.random.default_rng(seed),
-    )
-    n_warm = len(warm)
-    solution = minimise(
-        objective,
-        np.tile(warm, (len(weights), 1)),
-        np.log(runs.loss)[None],
-        np.repeat(weights, n_warm, axis=0),
-        tolerance=1e-6,
-        max_iterations=100,
-    )
-    best = solution.objective.reshape(-1, n_warm).argmin(axis=1)
-    return objective.natural(solution.phi.reshape(len(weights), n_warm, k)[np.arange(len(weights)), best])
-
-
-def resampled_labels(runs: Runs) -> Labels:
-    """Clusters where there are enough of them, else every run by itself."""
-    labels = cluster_labels(runs)
-    return labels if labels.max() + 1 >= FEWEST else np.arange(len(runs))

@@ -82,13 +82,13 @@ class Fit:
         """Coefficients as a vector, shape (n_coefficients,)."""
         return np.array([estimate.value for estimate in self.coefficients.values()])
 
-    def loss(self, **x: Array) -> Array:
-        """Predicted loss at the optimum for the law's variables, any one shape."""
-        return get_law(self.law).loss(self.theta, **x)
+    def value(self, **x: Array) -> Array:
+        """Predicted target at the optimum for the law's variables, any one shape."""
+        return get_law(self.law).value(self.theta, **x)
 
     def samples(self, **x: Array) -> Array:
         """Predicted loss of every resample, shape (n_resamples, n) for variables of shape (n,)."""
-        return get_law(self.law).loss(self.resamples.T[:, :, None], **x)
+        return get_law(self.law).value(self.resamples.T[:, :, None], **x)
 
     def predict(self, level: float | None = None, **x: float | Array) -> list[Estimate]:
         """Predicted loss with the interval of the mean: what the coefficients leave open, without noise.
@@ -102,7 +102,7 @@ class Fit:
         """
         arrays = np.broadcast_arrays(*(np.atleast_1d(np.asarray(value, dtype=float)) for value in x.values()))
         point = dict(zip(x, arrays, strict=True))
-        values, samples = self.loss(**point), self.samples(**point)
+        values, samples = self.value(**point), self.samples(**point)
         share = self.level if level is None else level
         return [Estimate.from_samples(float(v), samples[:, i], share) for i, v in enumerate(values)]
 

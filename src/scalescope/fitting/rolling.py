@@ -9,7 +9,7 @@ from scalescope.fitting.budgets import compute_rungs
 from scalescope.fitting.estimation import fit
 from scalescope.fitting.frontier import used_by
 from scalescope.fitting.holdout import Holdout
-from scalescope.fitting.parametric import variables_of
+from scalescope.fitting.inputs import variables_of
 from scalescope.laws import Law, get_law
 from scalescope.points import Runs
 
@@ -41,13 +41,13 @@ def _hold_out(
     except (InputError, WorkError):
         return None
     next_group = group_of == cut
-    if len(form.variables) == 1:
+    if form.family == "one-factor":
         seen = runs.select(group_of <= cut)
         next_group[group_of <= cut] &= used_by(seen, form.name)
     target = runs.select(next_group)
     if len(target) == 0:
         return None
-    error = np.log(fitted.loss(**variables_of(form, target))) - np.log(target.loss)
+    error = np.log(fitted.value(**variables_of(form, target))) - np.log(target.loss)
     middle = float(np.exp(np.log(target.compute).mean()))
     return Holdout(
         law=form.name,

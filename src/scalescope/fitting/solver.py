@@ -120,7 +120,7 @@ def _step(objective: Objective, phi: Array, residuals: Array, w: Array, damping:
     pull = objective.pull(residuals)
     downhill = np.einsum("bkn,bn->bk", jacobian, w * pull * residuals)
     stuck = held_at_bound(phi, downhill, low, high)
-    inside = (np.abs(residuals) <= objective.delta).astype(np.float64)
+    inside = (np.abs(residuals) <= objective.criterion.delta).astype(np.float64)
     curvature = w * (inside + np.minimum(damping, 1.0)[:, None] * pull)
     hessian = (jacobian * curvature[:, None, :]) @ np.swapaxes(jacobian, 1, 2)
     safe = np.einsum("bkn,bn->bk", jacobian**2, w * pull)

@@ -1,7 +1,38 @@
-"""Scaling laws: formula, gradient, starts, source and published coefficients, one per file."""
+"""Scaling laws: formula, gradient, starts, source and published coefficients, one per file.
 
-from scalescope.laws import chinchilla, isoflop, kaplan, loss_compute, loss_data, loss_size  # noqa: F401  (registers)
-from scalescope.laws.base import LAWS, Law, Published, get_law, register
+Every module of this package is imported, so that a new law is one new file.
+"""
+
+from importlib import import_module
+from pkgutil import iter_modules
+
+from scalescope.laws.base import (
+    FAMILIES,
+    LAWS,
+    Coefficient,
+    Law,
+    Printed,
+    Published,
+    Variable,
+    get_law,
+    named,
+    register,
+)
 from scalescope.laws.optimum import optimal_size
 
-__all__ = ["LAWS", "Law", "Published", "get_law", "optimal_size", "register"]
+for _module in iter_modules(__path__):
+    import_module(f"{__name__}.{_module.name}")
+
+__all__ = [
+    "FAMILIES",
+    "LAWS",
+    "Coefficient",
+    "Law",
+    "Printed",
+    "Published",
+    "Variable",
+    "get_law",
+    "named",
+    "optimal_size",
+    "register",
+]

@@ -5,45 +5,57 @@ r"""The joint law of Kaplan et al. (2020), without an irreducible term.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from itertools import product
-from typing import ClassVar
+from types import MappingProxyType
 
 import numpy as np
 
-from scalescope.laws.base import Array, Published, register
+from scalescope.laws.base import Array, Coefficient, Law, Published, Variable, named, register
 
 
 @register
-class Kaplan:
+class Kaplan(Law):
     """Size and data joined inside one power, so that each alone is a pure power law."""
 
-    name: ClassVar[str] = "kaplan"
-    title: ClassVar[str] = "Loss from size and data, Kaplan et al. 2020"
-    question: ClassVar[str] = "How does loss fall with size and data together?"
-    formula: ClassVar[str] = "L(N, D) = [(Nc/N)^(alphaN/alphaD) + Dc/D]^alphaD"
-    variables: ClassVar[tuple[str, ...]] = ("N", "D")
-    coefficients: ClassVar[tuple[str, ...]] = ("Nc", "Dc", "alphaN", "alphaD")
-    positive: ClassVar[frozenset[str]] = frozenset({"Nc", "Dc", "alphaN", "alphaD"})
-    bounds: ClassVar[Mapping[str, tuple[float, float]]] = {"alphaN": (0.005, 3.0), "alphaD": (0.005, 3.0)}
-    reference: ClassVar[str] = "https://arxiv.org/abs/2001.08361, eq. 1.5 and table 2"
-    caveats: ClassVar[tuple[str, ...]] = (
+    name = "kaplan"
+    title = "Loss from size and data, Kaplan et al. 2020"
+    family = "size-and-data"
+    formula = "L(N, D) = [(Nc/N)^(alphaN/alphaD) + Dc/D]^alphaD"
+    variables = named(
+        N=Variable(column="params", low=1e4, high=1e9, trend=-1),
+        D=Variable(column="tokens", low=1e6, high=1e11, trend=-1),
+    )
+    coefficients = named(
+        Nc=Coefficient(
+            meaning="size at which the loss would be 1 nat on endless data", example=6e13, positive=True
+        ),
+        Dc=Coefficient(
+            meaning="tokens at which it would be 1 nat at endless size", example=2e13, positive=True
+        ),
+        alphaN=Coefficient(meaning="size exponent", example=0.076, positive=True, low=0.005, high=3.0),
+        alphaD=Coefficient(meaning="data exponent", example=0.10, positive=True, low=0.005, high=3.0),
+    )
+    count = "params_nonembedding"
+    reference = "https://arxiv.org/abs/2001.08361, eq. 1.5 and table 2"
+    caveats = (
         "Has no floor: it promises a loss of zero, so far forecasts are optimistic.",
         "Its published coefficients count parameters without embeddings.",
     )
-    published: ClassVar[Mapping[str, Published]] = {
-        "kaplan2020": Published(
-            coefficients={"Nc": 6.4e13, "Dc": 1.8e13, "alphaN": 0.076, "alphaD": 0.103},
-            source="https://arxiv.org/abs/2001.08361, table 2",
-            count="params_nonembedding",
-            verified=True,
-            note="Made for the study of overfitting, not of compute-optimal training: see its eq. 1.6.",
-            ranges={"N": (768.0, 1.5e9), "D": (2.2e7, 2.3e10)},
-        ),
-    }
+    published = MappingProxyType(
+        {
+            "kaplan2020": Published(
+                coefficients={"Nc": 6.4e13, "Dc": 1.8e13, "alphaN": 0.076, "alphaD": 0.103},
+                source="https://arxiv.org/abs/2001.08361, table 2",
+                count="params_nonembedding",
+                verified=True,
+                note="Made for the study of overfitting, not of compute-optimal training: see its eq. 1.6.",
+                ranges={"N": (768.0, 1.5e9), "D": (2.2e7, 2.3e10)},
+            ),
+        }
+    )
 
-    def loss(self, theta: Array, **x: Array) -> Array:
-        """Predicted loss; `theta` is ordered as `coefficients`."""
+    def value(self, theta: Array, **x: Array) -> Array:
+        """Predicted loss, nats per token; `theta` is ordered as `coefficients`."""
         Nc, Dc, alpha_N, alpha_D = theta
         return np.asarray(((Nc / x["N"]) ** (alpha_N / alpha_D) + Dc / x["D"]) ** alpha_D)
 
@@ -61,9 +73,9 @@ class Kaplan:
         parts = (slope * size * ratio / Nc, slope / x["D"], slope * size * log_size / alpha_D, by_alpha_D)
         return np.stack(np.broadcast_arrays(*parts))
 
-    def starts(self, loss: Array, **x: Array) -> Array:
+    def starts(self, target: Array, **x: Array) -> Array:
         """Exponents on a grid; at the median run both terms are equal and give the median loss."""
-        size, data, middle = np.median(x["N"]), np.median(x["D"]), np.median(loss)
+        size, data, middle = np.median(x["N"]), np.median(x["D"]), np.median(target)
         rows = []
         for alpha_N, alpha_D in product((0.05, 0.1, 0.2, 0.4, 0.7), repeat=2):
             half = middle ** (1 / alpha_D) / 2

@@ -48,7 +48,7 @@ def optimal_size(law: str, theta: npt.ArrayLike, compute: npt.ArrayLike) -> Arra
         If the law does not trade size against anything.
     """
     form = get_law(law)
-    if "N" not in form.variables or len(form.variables) < 2:
+    if not form.is_surface:
         raise InputError(
             f"{law} has no best size: it does not weigh size against data",
             hint="Use chinchilla, isoflop or kaplan.",
@@ -97,7 +97,7 @@ def search_size(form: Law, theta: Array, C: Array) -> Array:
     def loss(log_N: Array) -> Array:
         N = np.exp(log_N)
         other = {"D": C / (FLOP_PER_PARAM_TOKEN * N)} if "D" in form.variables else {"C": C + 0 * N}
-        return form.loss(theta, N=N, **other)
+        return form.value(theta, N=N, **other)
 
     left, right = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
     at_left, at_right = loss(left), loss(right)

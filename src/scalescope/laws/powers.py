@@ -1,4 +1,4 @@
-"""One falling power law over a floor: the arithmetic that the three single-factor laws share."""
+"""One falling power law over a floor: the arithmetic and the starts that several laws share."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ EXPONENTS = (0.05, 0.15, 0.3, 0.6, 1.0)
 FLOORS = (0.0, 0.3, 0.6, 0.9)
 
 
-def power_loss(theta: Array, x: Array) -> Array:
+def power_value(theta: Array, x: Array) -> Array:
     """Return floor + scale * x**-exponent for `theta` of (floor, scale, exponent)."""
     floor, scale, exponent = theta
     return np.asarray(floor + scale * x**-exponent)
@@ -26,11 +26,11 @@ def power_gradient(theta: Array, x: Array) -> Array:
     return np.stack(np.broadcast_arrays(np.ones_like(scale * fall), fall, -scale * fall * log_x))
 
 
-def power_starts(loss: Array, x: Array) -> Array:
+def power_starts(target: Array, x: Array) -> Array:
     """Floors and exponents on a grid; the scale is what the floor leaves at the median run."""
-    middle, lowest = float(np.median(x)), float(loss.min())
+    middle, lowest = float(np.median(x)), float(target.min())
     rows = []
     for share, exponent in product(FLOORS, EXPONENTS):
-        above = max(float(np.median(loss)) - share * lowest, 1e-3 * lowest)
+        above = max(float(np.median(target)) - share * lowest, 1e-3 * lowest)
         rows.append((share * lowest, above * middle**exponent, exponent))
     return np.array(rows)

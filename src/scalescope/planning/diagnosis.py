@@ -95,7 +95,7 @@ def published_sets() -> dict[str, tuple[Law, Published]]:
     return {
         f"{law.name}:{name}": (law, one)
         for law in LAWS.values()
-        if "N" in law.variables and len(law.variables) > 1
+        if law.is_surface
         for name, one in law.published.items()
     }
 

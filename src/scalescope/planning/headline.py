@@ -26,7 +26,7 @@ def forecast_held_out(
         forecast(found, params=size, tokens=tokens, past=holdouts)
         for size, tokens in settings
         for found in fits.values()
-        if len(get_law(found.law).variables) > 1
+        if get_law(found.law).is_surface
     )
 
 

@@ -48,7 +48,7 @@ class Surface:
         law = get_law(self.law)
         every = {"N": N, "D": C / (6 * N), "C": C}
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            return law.loss(self.theta[:, :, None], **{name: every[name] for name in law.variables})
+            return law.value(self.theta[:, :, None], **{name: every[name] for name in law.variables})
 
     def optimum(self, C: Array) -> Array:
         """Size of lowest loss at compute C of shape (n,) or (n_rows, n)."""
@@ -104,10 +104,10 @@ def require_optimum(law: str) -> None:
     InputError
         If the law does not have size and one of tokens and compute as its variables.
     """
-    variables = get_law(law).variables
-    if "N" not in variables or len(variables) < 2:
+    form = get_law(law)
+    if not form.is_surface:
         raise InputError(
-            f"the law {law} relates the loss to {' and '.join(variables)} alone and has no best size",
+            f"the law {law} relates {form.target} to {' and '.join(form.variables)} and has no best size",
             hint="Fit chinchilla, isoflop or kaplan for a plan.",
         )
 

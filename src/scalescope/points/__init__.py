@@ -1,16 +1,19 @@
 """The tables and small objects that everything shares."""
 
+from scalescope.points.columns import COLUMNS, SIZES, Column
 from scalescope.points.estimates import Array, Estimate
 from scalescope.points.findings import Finding
 from scalescope.points.provenance import Provenance, digest_of
 from scalescope.points.readers import read_runs, runs_from_frame
 from scalescope.points.results import from_plain, read_json, to_plain, write_json
-from scalescope.points.runs import COLUMNS, Runs
+from scalescope.points.runs import Runs
 from scalescope.points.writers import replacing, write_runs
 
 __all__ = [
     "COLUMNS",
+    "SIZES",
     "Array",
+    "Column",
     "Estimate",
     "Finding",
     "Provenance",

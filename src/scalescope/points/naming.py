@@ -7,10 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from scalescope.errors import InputError, nearest
-from scalescope.points.runs import COLUMNS
-
-SIZES = ("params", "params_nonembedding", "params_matmul", "params_active")
-"""Columns that can be N, in the order of preference when none is asked for."""
+from scalescope.points.columns import COLUMNS
 
 LETTERS = {"N": "params", "D": "tokens", "C": "compute", "L": "loss"}
 """The letters of the papers; taken only in capitals and only where no spelled-out name is there."""

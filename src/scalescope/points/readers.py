@@ -24,10 +24,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scalescope.errors import InputError, nearest
+from scalescope.points.columns import COLUMNS, POSITIVE, SIZES
 from scalescope.points.estimates import Array
-from scalescope.points.naming import SIZES, Match, match_columns
+from scalescope.points.naming import Match, match_columns
 from scalescope.points.provenance import Provenance, digest_of
-from scalescope.points.runs import COLUMNS, POSITIVE, Runs
+from scalescope.points.runs import Runs
 from scalescope.points.screening import screen
 from scalescope.points.tables import Document, Table, open_document, read_object, read_table
 from scalescope.units import parse_number

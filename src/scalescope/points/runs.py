@@ -10,38 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from scalescope.errors import InputError, nearest
+from scalescope.points.columns import POSITIVE
 from scalescope.points.estimates import Array
 from scalescope.points.findings import Finding
 from scalescope.points.provenance import Provenance
 from scalescope.points.results import from_plain, to_plain
 
-COLUMNS: dict[str, str] = {
-    "params": "all parameters",
-    "params_nonembedding": "parameters without embedding and output head (Kaplan's N)",
-    "params_matmul": "parameters of blocks and output head: all but the input lookup",
-    "params_active": "parameters that one token meets (mixture of experts)",
-    "tokens": "training tokens, repeats counted",
-    "tokens_unique": "distinct training tokens",
-    "compute": "training FLOP, 6 N D unless the table says otherwise",
-    "compute_exact": "training FLOP of all matrices and causal attention",
-    "loss": "held-out loss in nats per token",
-    "loss_stderr": "standard error of the loss over the held-out text",
-    "bits_per_byte": "held-out loss in bits per byte of text",
-    "seconds": "wall seconds of the run",
-    "tokens_per_second": "training speed",
-    "learning_rate": "peak learning rate of the matrices",
-    "batch_tokens": "tokens of an optimiser step at the end of the run",
-    "width": "width of the residual stream",
-    "n_layers": "number of blocks",
-    "context": "sequence length in tokens",
-    "seed": "seed of initialisation and data order",
-    "budget": "nominal compute of the IsoFLOP budget that the run belongs to, FLOP",
-    "held_out": "1 for runs that no fit may use, else 0",
-}
-"""Known numeric columns and what they hold, in base units."""
-
 REQUIRED = ("tokens", "compute", "loss")
-POSITIVE = tuple(name for name in COLUMNS if name not in {"seed", "held_out", "loss_stderr"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from scalescope.points.columns import SIZES
 from scalescope.points.findings import Finding
-from scalescope.points.naming import SIZES, Match
+from scalescope.points.naming import Match
 from scalescope.points.runs import Runs
 from scalescope.units import format_factor, format_significant
 

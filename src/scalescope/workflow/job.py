@@ -233,7 +233,7 @@ def _forecast_then_measure(
         made = [
             forecast(found, params=shape.params_matmul, tokens=horizon, past=holdouts)
             for found in fits.values()
-            if len(get_law(found.law).variables) > 1
+            if get_law(found.law).is_surface
         ]
         for one in made:
             work.ledger.note("forecast", one.to_dict())

@@ -100,7 +100,7 @@ def _held_curves(fit: Fit, runs: Runs) -> list[Row]:
     )
     at = {"N": x, "C": np.full(len(x), compute)}
     low, high = predictions.band(fit.samples(**at), fit.level)
-    return predictions.rows(x, (fit.loss(**at), low, high), (float(x[0]) / 2, float(x[0])))
+    return predictions.rows(x, (fit.value(**at), low, high), (float(x[0]) / 2, float(x[0])))
 
 
 def _minima(fit: Fit, x: alt.X, y: alt.Y) -> list[alt.Chart]:

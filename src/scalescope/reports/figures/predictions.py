@@ -34,7 +34,7 @@ def band(samples: Array, level: float) -> tuple[Array, Array]:
 
 def single_factor(fit: Fit, variable: str, x: Array) -> tuple[Array, Array, Array]:
     """Loss, low and high of a law in one variable."""
-    value = fit.loss(**{variable: x})
+    value = fit.value(**{variable: x})
     low, high = band(fit.samples(**{variable: x}), fit.level)
     return value, low, high
 
@@ -42,7 +42,7 @@ def single_factor(fit: Fit, variable: str, x: Array) -> tuple[Array, Array, Arra
 def _loss_at_optimum(law: str, theta: Array, size: Array, compute: Array) -> Array:
     form = get_law(law)
     variables = {"N": size, "D": compute / (6 * size), "C": compute}
-    return form.loss(theta, **{name: variables[name] for name in form.variables})
+    return form.value(theta, **{name: variables[name] for name in form.variables})
 
 
 def frontier(fit: Fit, compute: Array) -> dict[str, tuple[Array, Array, Array]]:

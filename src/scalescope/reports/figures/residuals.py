@@ -43,7 +43,7 @@ def fit_residuals(contents: Contents) -> Figure | None:
 def predicted(fit: Fit, runs: Runs) -> Array:
     """Loss that a law says for every run, the held-out ones too."""
     at = {"N": runs.size, "D": runs.tokens, "C": runs.compute}
-    return fit.loss(**{name: at[name] for name in get_law(fit.law).variables})
+    return fit.value(**{name: at[name] for name in get_law(fit.law).variables})
 
 
 def residuals(fit: Fit, runs: Runs) -> Array:

@@ -59,7 +59,7 @@ def loss_scaling(contents: Contents) -> Figure | None:
 
 def fit_scaling(fit: Fit, runs: Runs | None) -> Figure:
     """Draw one fit along its own variable, or along compute at its best size."""
-    variable = get_law(fit.law).variables[0] if not predictions.has_frontier(fit) else "C"
+    variable = next(iter(get_law(fit.law).variables)) if not predictions.has_frontier(fit) else "C"
     low, high = fit.ranges[variable]
     line = line_of(fit, variable, low, high * 10)
     colours = {} if runs is None else marks.group_colours(runs)
