@@ -24,6 +24,7 @@ ALLOWED: dict[str, set[str]] = {
     "fitting": FORMULAS,
     "planning": FORMULAS | {"fitting"},
     "reports": FORMULAS | {"fitting", "planning"},
+    "reproductions": FORMULAS | {"fitting", "planning"},
     "training": SHARED | {"cost"},
     "studies": SHARED | {"cost", "training"},
     "inference": SHARED | {"cost"},
@@ -43,6 +44,7 @@ HOMES: dict[str, set[str]] = {
     "starlette": {"web"},
     "uvicorn": {"web"},
     "cyclopts": {"cli"},
+    "plotext": {"cli"},
     "rich": {"cli", "workflow"},
 }
 """Heavy library to the rooms that may import it."""

@@ -1,7 +1,8 @@
 """Tells how transformers scale before you pay for it: each number with an error bar.
 
-The public verbs, in the order of the work: `load_runs` or `study`, `fit`, `forecast`, `plan`, `diagnose`,
-`next_run`, `report`, `plot`, and `demo` for all of it on a bundled table. They are imported when they are
+The public verbs, in the order of the work: `load_runs` or `study`, `fit`, `compare`, `forecast`, `plan`,
+`diagnose`, `next_run`, `report`, `plot`; `extrapolate` for one curve, `reproduce` for what papers print, and
+`demo` for all of it on a bundled table. They are imported when they are
 first used, so that `import scalescope` costs nothing.
 """
 
@@ -11,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from scalescope.errors import FitError, InputError, ScalescopeError, WorkError
-    from scalescope.fitting import fit
+    from scalescope.fitting import compare, extrapolate, fit
     from scalescope.planning import diagnose, forecast, next_run, plan
     from scalescope.points import Runs
     from scalescope.points import read_runs as load_runs
     from scalescope.points import write_runs as save_runs
     from scalescope.reports import plot, report
+    from scalescope.reproductions import reproduce
     from scalescope.workflow import demo, study
 
     __version__: str
@@ -28,8 +30,10 @@ __all__ = [
     "ScalescopeError",
     "WorkError",
     "__version__",
+    "compare",
     "demo",
     "diagnose",
+    "extrapolate",
     "fit",
     "forecast",
     "load_runs",
@@ -37,6 +41,7 @@ __all__ = [
     "plan",
     "plot",
     "report",
+    "reproduce",
     "save_runs",
     "study",
 ]
@@ -47,8 +52,10 @@ _HOMES = {
     "Runs": "points:Runs",
     "ScalescopeError": "errors:ScalescopeError",
     "WorkError": "errors:WorkError",
+    "compare": "fitting:compare",
     "demo": "workflow:demo",
     "diagnose": "planning:diagnose",
+    "extrapolate": "fitting:extrapolate",
     "fit": "fitting:fit",
     "forecast": "planning:forecast",
     "load_runs": "points:read_runs",
@@ -56,6 +63,7 @@ _HOMES = {
     "plan": "planning:plan",
     "plot": "reports:plot",
     "report": "reports:report",
+    "reproduce": "reproductions:reproduce",
     "save_runs": "points:write_runs",
     "study": "workflow:study",
 }

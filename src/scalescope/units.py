@@ -18,6 +18,7 @@ _DIGITS = r"(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+(?:_[0-9]+)*)"
 _AMOUNT = rf"({_DIGITS}(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?|\.[0-9]+(?:[eE][+-]?[0-9]+)?)"
 _NUMBER = re.compile(rf"\s*{_AMOUNT}\s*([A-Za-z]*)\s*", re.ASCII)
 _PIECE = re.compile(rf"\s*{_AMOUNT}\s*([A-Za-z]+)\s*", re.ASCII)
+_DECIMAL_COMMA = re.compile(r"[+-]?[0-9]+,[0-9]+(?:[eE][+-]?[0-9]+)?", re.ASCII)
 _SECONDS = {"s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _BYTES = {"TiB": 2**40, "GiB": 2**30, "MiB": 2**20, "KiB": 2**10}
 _LEAST_BUDGET = 1e9
@@ -31,21 +32,30 @@ class Budget:
     flop: float | None = None
 
 
-def parse_count(text: str, *, what: str = "number") -> float:
+def parse_count(text: str, *, what: str = "number", such_as: str = "70B, 1.4T, 250k or 3e21") -> float:
     """Read a positive amount such as `70B`, `1.4T`, `3e21`, `1_000_000` or `1,000,000`.
+
+    Parameters
+    ----------
+    what
+        What the amount is, for the message.
+    such_as
+        Good examples of it, for the hint.
 
     Raises
     ------
     InputError
         If it is not a number, has an unknown suffix, or is not above zero.
     """
-    value = parse_number(text, what=what)
+    value = parse_number(text, what=what, such_as=such_as)
     if not 0 < value < math.inf:
-        raise InputError(f"{what} must be above zero and finite, got {text!r}")
+        raise InputError(
+            f"{what} must be above zero and finite, got {text!r}", hint=f"Write it as {such_as}."
+        )
     return value
 
 
-def parse_number(text: str, *, what: str = "number") -> float:
+def parse_number(text: str, *, what: str = "number", such_as: str = "70B, 1.4T, 250k or 3e21") -> float:
     """Read any number, of any sign, with the suffixes of `parse_count`; too large a one is infinite.
 
     Raises
@@ -57,8 +67,20 @@ def parse_number(text: str, *, what: str = "number") -> float:
     sign = -1.0 if bare.startswith("-") else 1.0
     match = _NUMBER.fullmatch(bare[1:] if bare[:1] in ("-", "+") else bare)
     if match is None or match[2] not in _SUFFIXES:
-        raise InputError(f"{text!r} is not a {what}", hint="Write it as 70B, 1.4T, 250k or 3e21.")
+        raise InputError(f"{text!r} is not a {what}", hint=_advice(bare, such_as))
     return sign * _amount(match[1], _SUFFIXES[match[2]])
+
+
+def _advice(text: str, such_as: str) -> str:
+    """Say what probably went wrong with a number, else show good ones."""
+    match = _NUMBER.fullmatch(text.lstrip("+-"))
+    if match is not None and match[2] == "E":
+        return f"E is the exponent sign; exa is written {match[1]}e18."
+    if match is not None and len(match[2]) == 1 and match[2].upper() in _SUFFIXES:
+        return f"Suffixes are capitals: {match[1]}{match[2].upper()}."
+    if _DECIMAL_COMMA.fullmatch(text):
+        return f"A comma separates thousands; write decimals with a point: {text.replace(',', '.')}."
+    return f"Write it as {such_as}."
 
 
 def parse_flop(text: str) -> float:
@@ -67,13 +89,23 @@ def parse_flop(text: str) -> float:
     Raises
     ------
     InputError
-        If it is not a positive number, or is a rate.
+        If it is not a positive number, or is a rate or a duration.
     """
+    such_as = "3e21 or '3e21 FLOP'"
     if re.search(r"flops|flop\s*/\s*s", text, re.IGNORECASE):
+        raise InputError(f"{text!r} may be a rate; an amount is meant", hint=f"Write it as {such_as}.")
+    if _is_duration(text):
         raise InputError(
-            f"{text!r} may be a rate; an amount is meant", hint="Write it as 3e21 or '3e21 FLOP'."
+            f"{text!r} is not a compute", hint=f"It reads as a duration; FLOP are meant, such as {such_as}."
         )
-    return parse_count(re.sub(r"\s*FLOP\s*$", "", text, flags=re.IGNORECASE), what="compute")
+    bare = re.sub(r"\s*FLOP\s*$", "", text, flags=re.IGNORECASE)
+    return parse_count(bare, what="compute", such_as=such_as)
+
+
+def _is_duration(text: str) -> bool:
+    pieces = list(_PIECE.finditer(text))
+    whole = "".join(piece[0] for piece in pieces) == text
+    return whole and bool(pieces) and all(piece[2] in _SECONDS for piece in pieces)
 
 
 def parse_seconds(text: str) -> float:
@@ -104,8 +136,7 @@ def parse_budget(text: str) -> Budget:
         If it is neither.
     """
     hint = "Write a duration such as 10m, or FLOP such as 3e15."
-    pieces = list(_PIECE.finditer(text))
-    if pieces and all(piece[2] in _SECONDS for piece in pieces):
+    if _is_duration(text):
         return Budget(seconds=parse_seconds(text))
     try:
         flop = parse_flop(text)

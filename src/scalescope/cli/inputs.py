@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scalescope.cli.options import FitOptions, parse_columns
+from scalescope.cli.options import FitOptions, parse_columns, parse_units
 from scalescope.errors import InputError
 
 if TYPE_CHECKING:
@@ -40,7 +40,9 @@ def read_table(source: str, options: FitOptions) -> Runs:
     from scalescope.points import read_runs
 
     path = _inside(source, ("runs.json", "runs.csv"))
-    return read_runs(path, columns=parse_columns(options.columns), count=options.count)
+    return read_runs(
+        path, columns=parse_columns(options.columns), count=options.count, units=parse_units(options.units)
+    )
 
 
 def read_fit(source: str, options: FitOptions) -> Fitted:
@@ -53,7 +55,8 @@ def read_fit(source: str, options: FitOptions) -> Fitted:
     """
     from scalescope.fitting import Fit, fit
     from scalescope.points.readers import runs_from_document
-    from scalescope.points.tables import open_document, read_object
+    from scalescope.points.documents import open_document
+    from scalescope.points.tables import read_object
 
     document = open_document(_inside(source, ("runs.json", "runs.csv", "fit.json")))
     plain = read_object(document)
@@ -64,7 +67,12 @@ def read_fit(source: str, options: FitOptions) -> Fitted:
                 hint="Give the table of runs instead, or leave --law and the like out.",
             )
         return Fitted(fit=Fit.from_dict(plain))
-    runs = runs_from_document(document, columns=parse_columns(options.columns), count=options.count)
+    runs = runs_from_document(
+        document,
+        columns=parse_columns(options.columns),
+        count=options.count,
+        units=parse_units(options.units),
+    )
     law = options.law or "chinchilla"
     fitted = fit(runs, law, resamples=options.resamples, level=options.level, seed=options.seed)
     return Fitted(fit=fitted, runs=runs)
@@ -76,8 +84,9 @@ def again(source: str, options: FitOptions) -> str:
     for name in ("law", "resamples", "level", "seed", "count"):
         if getattr(options, name) != getattr(FitOptions(), name):
             words += [f"--{name}", str(getattr(options, name))]
-    for piece in options.columns:
-        words += ["--columns", piece]
+    for name, pieces in (("columns", options.columns), ("units", options.units)):
+        for piece in pieces:
+            words += [f"--{name}", piece]
     return shlex.join(words)
 
 

@@ -56,6 +56,11 @@ class FitOptions:
         The table's names to ours, as `theirs=ours`, separated by commas: `size=params,flops=compute`.
     count
         Column that N counts: params, params_nonembedding, params_matmul or params_active.
+    units
+        Units of columns that are not in base units, separated by commas: `loss=bits,compute=PF-days,params=M`. Any
+        column takes k, M, B, T or 1e21; compute PF-days, PFLOP and the like; a loss bits, bits/byte, perplexity or
+        log; a share %; tokens characters or bytes. What is per byte or character needs bytes_per_token=4.2 or
+        characters_per_token=4.2 among them.
     """
 
     law: str | None = None
@@ -64,6 +69,29 @@ class FitOptions:
     seed: int = 0
     columns: Annotated[tuple[str, ...], Parameter(negative="", n_tokens=1, show_default=False)] = ()
     count: str | None = None
+    units: Annotated[tuple[str, ...], Parameter(negative="", n_tokens=1, show_default=False)] = ()
+
+
+def parse_units(pieces: Sequence[str]) -> dict[str, str | float]:
+    """Read `column=unit,...` into a mapping.
+
+    Raises
+    ------
+    InputError
+        If a piece is not of that form, or a column comes twice.
+    """
+    mapping: dict[str, str | float] = {}
+    for piece in (part for text in pieces for part in text.split(",") if part.strip()):
+        column, equals, unit = (word.strip() for word in piece.partition("="))
+        if not (equals and column and unit):
+            raise InputError(
+                f"{piece!r} does not give the unit of a column",
+                hint="Write column=unit, such as loss=bits,compute=PF-days,params=M.",
+            )
+        if column in mapping:
+            raise InputError(f"{column} is given two units", hint="Give it one.")
+        mapping[column] = unit
+    return mapping
 
 
 def parse_columns(pieces: Sequence[str]) -> dict[str, str]:

@@ -8,13 +8,16 @@ GROUPS: dict[str, dict[str, str]] = {
     },
     "From a table of runs": {
         "fit": "Fit a scaling law to a table of training runs.",
+        "compare": "Fit every suitable law to the smaller runs, predict the larger, rank and stack them.",
         "forecast": "Forecast the loss of a run that was not made.",
         "plan": "Choose size and tokens for compute budgets.",
         "report": "Write one page with the answer, the figures and the tables.",
+        "extrapolate": "Carry one curve beyond its end, by the forms that predict its own end best.",
     },
     "Without data": {
         "demo": "Run fit, forecast, plan and report on a bundled table.",
         "diagnose": "Tell whether a model is under- or over-trained for its compute.",
+        "reproduce": "Make a published result again from its own table.",
         "laws": "List the scaling laws, or show one with its published values.",
         "doctor": "Show what this machine has, how fast it is, and what can be installed.",
     },

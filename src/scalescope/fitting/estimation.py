@@ -94,9 +94,8 @@ def fit(
         If no start reached a finite objective.
     """
     form = get_law(law)
-    _check_options(resamples, level)
-    free = runs.fitted()
-    check_runs(form, free)
+    check_options(resamples, level)
+    free, left_out = usable_rows(form, runs, criterion, restraints)
     method = "isoflop" if law == "isoflop" else "parametric"
     if method == "isoflop":
         found = _by_isoflop(form, free, resamples, level, seed)
@@ -110,38 +109,6 @@ def fit(
         seed_noise(free),
         _provenance(runs, form, criterion, restraints, resamples, level, seed),
     )
-
-
-def _check_options(resamples: int, level: float) -> None:
-    if resamples < 0:
-        raise InputError(f"resamples must be 0 or more, got {resamples}", hint="300 is a good number.")
-    if not 0 < level < 1:
-        raise InputError(f"level must be between 0 and 1, got {level}", hint="0.9 means 90% intervals.")
-
-
-def check_runs(form: Law, runs: Runs) -> None:
-    """Refuse runs that cannot determine a law.
-
-    Raises
-    ------
-    InputError
-        If they are too few, all at one size, or all at one token count.
-    """
-    needed = len(form.coefficients) + 2
-    if len(runs) < needed:
-        raise InputError(
-            f"{form.name} has {len(form.coefficients)} coefficients and needs at least {needed} runs, "
-            f"got {len(runs)}",
-            hint="Add runs or choose a law with fewer coefficients.",
-        )
-    words = {"N": "size", "D": "token count", "C": "compute"}
-    for name, column in variables_of(form, runs).items():
-        if setting_labels(column).max() == 0:
-            raise InputError(
-                f"all {len(runs)} runs are at one {words[name]}, {name} = {column[0]:g}; "
-                f"{form.name} needs at least two",
-                hint=f"Train at another {words[name]}, or fit a law without {name}.",
-            )
 
 
 def _by_parameters(

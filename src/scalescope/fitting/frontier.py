@@ -40,7 +40,7 @@ def _frontier(runs: Runs, variable: str) -> npt.NDArray[np.intp]:
     if variable == "C":
         groups = [group.rows for group in budget_groups(runs)]
         if "budget" not in runs and not 3 <= len(groups) <= len(runs) // 3:
-            return _hull(np.log(runs.compute), np.log(runs.loss))
+            return falling_hull(np.log(runs.compute), np.log(runs.loss))
         return _improving(groups, runs.compute, runs.loss)
     if variable == "N":
         return _improving(gap_clusters(runs.size, gap=1e-3), runs.size, runs.loss)
@@ -60,8 +60,8 @@ def _improving(groups: list[npt.NDArray[np.intp]], x: Array, loss: Array) -> npt
     return np.asarray(best[better])
 
 
-def _hull(x: Array, y: Array) -> npt.NDArray[np.intp]:
-    """Rows of the falling part of the lower convex hull, left to right."""
+def falling_hull(x: Array, y: Array) -> npt.NDArray[np.intp]:
+    """Return the rows of the falling part of the lower convex hull, left to right."""
     hull: list[int] = []
     for row in np.lexsort((y, x)):
         while len(hull) > 1 and _turns_up(x, y, hull[-2], hull[-1], row):

@@ -124,7 +124,7 @@ def fit_surfaces(valleys: tuple[Valley, ...], losses: list[Array], starts: Array
     loss = np.stack([bend.loss for bend in bends], axis=1)
     usable = np.isfinite(log_size) & (loss > 0)
     enough = usable.sum(axis=1) >= FEWEST
-    log_G, a = _line(log_C, log_size, np.stack([bend.size_variance for bend in bends], axis=1), usable)
+    log_G, a = power_line(log_C, log_size, np.stack([bend.size_variance for bend in bends], axis=1), usable)
     variance = np.stack([bend.loss_variance for bend in bends], axis=1) / np.where(usable, loss, 1.0) ** 2
     frontier = _frontier(log_C, np.where(usable, loss, 1.0), _weights(variance, usable), starts)
     curvature = np.stack([bend.coefficients[:, 2] for bend in bends], axis=1)
@@ -149,8 +149,20 @@ def _weights(variance: Array, usable: npt.NDArray[np.bool_]) -> Array:
     return np.asarray(weights * weights.shape[1] / np.where(total > 0, total, 1.0))
 
 
-def _line(x: Array, y: Array, variance: Array, usable: npt.NDArray[np.bool_]) -> tuple[Array, Array]:
-    """Intercept and slope of weighted least squares, one a resample."""
+def power_line(
+    x: Array, y: Array, variance: Array, usable: npt.NDArray[np.bool_]
+) -> tuple[Array, Array]:
+    """Intercept and slope of weighted least squares, one a resample: a power law where both are logs.
+
+    Parameters
+    ----------
+    x
+        Shape (n,).
+    y, variance
+        Shape (batch, n), the variance up to a common factor.
+    usable
+        Which points count, shape (batch, n).
+    """
     w, y = _weights(variance, usable), np.where(usable, y, 0.0)
     with np.errstate(all="ignore"):
         middle_x = (w * x).sum(axis=1) / w.sum(axis=1)

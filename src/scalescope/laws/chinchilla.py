@@ -6,11 +6,11 @@ r"""The parametric law of Hoffmann et al. (2022), their "approach 3".
 from __future__ import annotations
 
 from itertools import product
-from types import MappingProxyType
 
 import numpy as np
 
-from scalescope.laws.base import Array, Coefficient, Law, Published, Variable, named, register
+from scalescope.laws.base import Array, Coefficient, Law, Variable, named, register
+from scalescope.laws.chinchilla_sets import SETS
 
 
 @register
@@ -38,41 +38,7 @@ class Chinchilla(Law):
         "E is hardly identified when the runs are far above it; forecasts then lean on the form.",
         "Every token must be fresh: repeated data needs the data-constrained law.",
     )
-    published = MappingProxyType(
-        {
-            "hoffmann2022": Published(
-                coefficients={
-                    "E": float(np.exp(0.5267228)),
-                    "A": float(np.exp(6.0073404)),
-                    "B": float(np.exp(6.0179186)),
-                    "alpha": 0.33917084,
-                    "beta": 0.2849083,
-                },
-                source="https://arxiv.org/abs/2203.15556, appendix D.3 (unrounded, from its TeX source)",
-                verified=True,
-                note="Printed as 1.69, 406.4, 410.7, 0.34, 0.28; its own data reject it (arXiv 2404.10102).",
-                ranges={"N": (44e6, 16e9), "D": (5e8, 5e11), "C": (1e18, 1e22)},
-            ),
-            "epoch2024": Published(
-                coefficients={"E": 1.8172, "A": 482.01, "B": 2085.43, "alpha": 0.3478, "beta": 0.3658},
-                source="https://arxiv.org/abs/2404.10102, the re-fit of Hoffmann's figure 4",
-                verified=True,
-                ranges={"N": (44e6, 16e9), "D": (5e8, 5e11), "C": (1e18, 1e22)},
-            ),
-            "muennighoff2023": Published(
-                coefficients={
-                    "E": float(np.exp(0.6254804)),
-                    "A": float(np.exp(6.255414)),
-                    "B": float(np.exp(7.3049974)),
-                    "alpha": 0.3526596,
-                    "beta": 0.3526596,
-                },
-                source="https://arxiv.org/abs/2305.16264, appendix A (unrounded, from its code), on C4",
-                verified=True,
-                note="Printed as E 1.87, A 521, B 1488, alpha = beta = 0.353; fitted with equal exponents.",
-            ),
-        }
-    )
+    published = SETS
 
     def value(self, theta: Array, **x: Array) -> Array:
         """Predicted loss, nats per token; `theta` is ordered as `coefficients`."""

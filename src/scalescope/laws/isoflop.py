@@ -42,6 +42,7 @@ class Isoflop(Law):
     caveats = (
         "A parabola is only local: sizes more than about 4x off the optimum are not described.",
         "Where size and data fall with different exponents, the vertex is biased, more so on wide grids.",
+        "No coefficients are shipped: papers print size-allocation and loss-compute but not the curvature.",
     )
 
     def value(self, theta: Array, **x: Array) -> Array:

@@ -10,10 +10,9 @@ from __future__ import annotations
 from types import MappingProxyType
 
 from scalescope.laws.base import Array, Coefficient, Law, Published, Variable, named, register
+from scalescope.laws.henighan import LOSS_BY_COMPUTE
 from scalescope.laws.powers import power_gradient, power_starts, power_value
-
-PF_DAY = 8.64e19
-"""FLOP in one petaFLOP/s-day."""
+from scalescope.points.conversions import PF_DAY
 
 
 @register
@@ -31,7 +30,7 @@ class LossCompute(Law):
         gamma=Coefficient(meaning="compute exponent", example=0.16, positive=True, low=0.005, high=2.0),
     )
     linear = ("E", "K")
-    reference = "https://arxiv.org/abs/2001.08361, eq. 1.3; https://arxiv.org/abs/2010.14701"
+    reference = "https://arxiv.org/abs/2001.08361, eq. 1.3; https://arxiv.org/abs/2010.14701, table 1"
     caveats = (
         "Describes the best of each budget: a badly chosen size lies above it.",
         "A handful of budgets hardly separates E from gamma.",
@@ -50,18 +49,7 @@ class LossCompute(Law):
                 count="params_nonembedding",
                 note="C at a fixed batch size; K = Cc^gamma in FLOP.",
             ),
-            "henighan2020-language": Published(
-                coefficients={"E": 0.0, "K": (3.47e8 * PF_DAY) ** 0.048, "gamma": 0.048},
-                source="https://arxiv.org/abs/2010.14701, table 1, language",
-                count="params_nonembedding",
-                verified=True,
-            ),
-            "henighan2020-image32": Published(
-                coefficients={"E": 2.21, "K": (3.6e-9 * PF_DAY) ** 0.10, "gamma": 0.10},
-                source="https://arxiv.org/abs/2010.14701, table 1, images of 32x32 pixels",
-                count="params_nonembedding",
-                verified=True,
-            ),
+            **LOSS_BY_COMPUTE,
         }
     )
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from types import MappingProxyType
 
 from scalescope.laws.base import Array, Coefficient, Law, Published, Variable, named, register
+from scalescope.laws.henighan import LOSS_BY_SIZE
 from scalescope.laws.powers import power_gradient, power_starts, power_value
 
 
@@ -28,7 +29,10 @@ class LossSize(Law):
         alpha=Coefficient(meaning="size exponent", example=0.4, positive=True, low=0.01, high=3.0),
     )
     linear = ("E", "A")
-    reference = "https://arxiv.org/abs/1712.00409; https://arxiv.org/abs/2001.08361, eq. 1.1"
+    reference = (
+        "https://arxiv.org/abs/1712.00409; https://arxiv.org/abs/2001.08361, eq. 1.1; "
+        "https://arxiv.org/abs/2010.14701, table 1"
+    )
     caveats = (
         "Holds where data do not bind; on an IsoFLOP grid it follows the frontier of the runs at hand.",
         "Read without the other factor, E takes in the loss that more data would still remove.",
@@ -43,18 +47,7 @@ class LossSize(Law):
                 note="A = Nc^alpha; a pure power law, so E is 0.",
                 ranges={"N": (768.0, 1.5e9)},
             ),
-            "henighan2020-language": Published(
-                coefficients={"E": 0.0, "A": 1.47e14**0.070, "alpha": 0.070},
-                source="https://arxiv.org/abs/2010.14701, table 1, language",
-                count="params_nonembedding",
-                verified=True,
-            ),
-            "henighan2020-image32": Published(
-                coefficients={"E": 2.20, "A": 6.3e1**0.13, "alpha": 0.13},
-                source="https://arxiv.org/abs/2010.14701, table 1, images of 32x32 pixels",
-                count="params_nonembedding",
-                verified=True,
-            ),
+            **LOSS_BY_SIZE,
         }
     )
 

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from scalescope.errors import InputError, nearest
-from scalescope.points.columns import COLUMNS
+from scalescope.points.columns import COLUMNS, OUTCOMES
+from scalescope.points.conversions import has_unit
 
 LETTERS = {"N": "params", "D": "tokens", "C": "compute", "L": "loss"}
 """The letters of the papers; taken only in capitals and only where no spelled-out name is there."""
@@ -16,15 +17,28 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "name": ("runname", "run", "runid", "modelname", "model", "id"),
     "params": (
         *("nparams", "numparams", "parameters", "nparameters", "numparameters", "paramcount"),
-        *("parametercount", "totalparams", "totalparameters", "modelsize", "modelparams", "size"),
+        *("parametercount", "totalparams", "totalparameters", "totalparametercount", "modelsize"),
+        *("modelparams", "size", "effparams", "effectiveparams"),
     ),
-    "params_nonembedding": ("nonembeddingparams", "nonembeddingparameters", "nonembparams"),
-    "params_active": ("activeparams", "activeparameters", "paramsactiveprecise"),
+    "params_nonembedding": (
+        *("nonembeddingparams", "nonembeddingparameters", "nonembparams", "nparamsnonembedding"),
+        *("nonvocabparameters", "nonvocabparams"),
+    ),
+    "params_active": (
+        *("activeparams", "activeparameters", "paramsactiveprecise", "denseparametercount"),
+        *("activatedparams", "nactiveparams"),
+    ),
+    "params_embedding": ("embeddingparams", "embeddingparameters", "vocabparams", "vocabparameters"),
     "tokens": (
         *("ntokens", "numtokens", "trainingtokens", "traintokens", "tokensseen", "totaltokens"),
-        *("datasize", "datasetsize", "pretrainingdatasize"),
+        *("datasize", "datasetsize", "pretrainingdatasize", "pretrainingtokens"),
     ),
     "tokens_unique": ("uniquetokens", "nuniquetokens", "numuniquetokens"),
+    "characters": ("numcharacters", "ncharacters", "chars"),
+    "examples": (
+        *("seenexamples", "examplesseen", "numexamples", "nexamples", "trainsetsize", "trainingsetsize"),
+        "samplesseen",
+    ),
     "compute": (
         *("flop", "flops", "trainingflop", "trainingflops", "trainflop", "trainflops"),
         *("totalflop", "totalflops", "nflop", "nflops", "trainingcompute", "traincompute"),
@@ -34,14 +48,21 @@ ALIASES: dict[str, tuple[str, ...]] = {
         *("lossvalidation", "lossval", "losstest", "finalloss"),
     ),
     "loss_stderr": ("lossse", "lossstandarderror"),
+    "loss_unigram": ("lossu",),
     "bits_per_byte": ("bpb", "valbpb"),
+    "error": ("errorrate", "testerror", "valerror"),
+    "accuracy": ("acc", "testaccuracy", "valaccuracy", "testacc", "valacc"),
     "learning_rate": ("lr", "peaklr", "maxlr"),
+    "batch_tokens": ("batchsizetokens", "tokensperbatch", "tokensperstep"),
+    "width": ("dmodel", "embeddim", "embeddingdim", "hiddensize", "modeldim", "hiddendim"),
+    "n_layers": ("nlayer", "numlayers", "layers", "depth", "numblocks", "nblocks"),
+    "context": ("contextlength", "seqlen", "sequencelength", "seqlength"),
+    "vocabulary": ("vocabsize", "vocabularysize", "nvocab", "vocab"),
+    "experts": ("numexperts", "nexperts"),
+    "steps": ("numsteps", "nsteps", "trainingsteps", "trainsteps"),
     "budget": ("flopbudget", "flopsbudget", "computebudget", "isoflopbudget"),
 }
 """Our column to the names it goes by elsewhere, best first, in lower case without spaces and signs."""
-
-_SCALES = {"thousands": 1e3, "millions": 1e6, "billions": 1e9, "trillions": 1e12}
-_SCALES |= {"k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12, "million": 1e6, "billion": 1e9, "trillion": 1e12}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,8 +71,8 @@ class Match:
 
     theirs: str
     ours: str
-    scale: float = 1.0
-    """What its numbers are multiplied by: 1e9 for a header such as `Model Size (B)`."""
+    unit: str = ""
+    """What its header says that it is given in: `B` for `Model Size (B)`; empty for the base unit."""
     guessed: bool = False
     """Whether it was recognised by an alias and not named exactly or mapped."""
 
@@ -78,7 +99,18 @@ def match_columns(found: Iterable[str], mapping: Mapping[str, str] | None = None
         if name not in taken and name not in matches and (name in COLUMNS or name == "name"):
             matches[name] = Match(theirs=name, ours=name)
     taken = {match.theirs for match in matches.values()}
-    return _guessed([name for name in table if name not in taken], matches)
+    guessed = _guessed([name for name in table if name not in taken], matches)
+    return _without_coordinates(guessed, mapping or {})
+
+
+def _without_coordinates(matches: dict[str, Match], mapping: Mapping[str, str]) -> dict[str, Match]:
+    """Leave `x` and `y` aside where other columns say what was measured: they may be anything, as of pixels."""
+    rest = {ours for ours in matches if ours not in ("x", "y", "name")}
+    if not rest & set(OUTCOMES) or not rest - set(OUTCOMES):
+        return matches
+    return {
+        ours: match for ours, match in matches.items() if ours not in ("x", "y") or match.theirs in mapping
+    }
 
 
 def resolve_ours(name: str) -> str | None:
@@ -118,11 +150,11 @@ def _guessed(rest: list[str], matches: dict[str, Match]) -> dict[str, Match]:
     """Add what aliases recognise; a better-known alias wins over a lesser one, words over letters."""
     ranked: list[tuple[int, Match]] = []
     for theirs in rest:
-        bare, scale = _split_scale(theirs)
+        bare, unit = _split_unit(theirs)
         ours = resolve_ours(bare)
         if ours is None:
             continue
-        match = Match(theirs=theirs, ours=ours, scale=scale, guessed=theirs != ours)
+        match = Match(theirs=theirs, ours=ours, unit=unit, guessed=theirs != ours)
         if bare in LETTERS:
             rank = 1000
         else:
@@ -138,12 +170,11 @@ def _plain(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
-def _split_scale(name: str) -> tuple[str, float]:
-    """Split `Model Size (B)` into its name and 1e9, `FLOPs (1E21)` into its name and 1e21."""
+def _split_unit(name: str) -> tuple[str, str]:
+    """Split `Model Size (B)` into its name and `B`, `compute [PF-days]` into its name and `PF-days`."""
     match = re.fullmatch(r"(.*\S)\s*[\(\[]\s*([^()\[\]]+?)\s*[\)\]]", name)
     if match is None:
-        return name, 1.0
-    unit = match[2].lower()
-    if re.fullmatch(r"1e[0-9]{1,2}", unit):
-        return match[1], float(unit)
-    return (match[1], _SCALES[unit]) if unit in _SCALES else (name, 1.0)
+        return name, ""
+    ours = resolve_ours(match[1])
+    known = ours in COLUMNS and has_unit(str(ours), match[2])
+    return (match[1], match[2]) if known else (name, "")
