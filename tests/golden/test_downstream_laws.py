@@ -144,9 +144,7 @@ def test_emergent_tasks_of_strong_models_follow_from_weak_ones(
     robust = Criterion(delta=0.1, scale="raw")
     theta = fitted("observational-2", score[weak], robust, **{name: one[weak] for name, one in x.items()})
     got = get_law("observational-2").value(theta, **{name: one[strong] for name, one in x.items()})
-    by_compute = get_law("aggregate-sigmoid").value(
-        fitted("aggregate-sigmoid", score[weak], robust, C=compute[weak]), C=compute[strong]
-    )
-    error, plain = (float(((one - score[strong]) ** 2).mean()) for one in (got, by_compute))
+    error = float(((got - score[strong]) ** 2).mean())
+    as_weak = float(((score[weak].mean() - score[strong]) ** 2).mean())
     assert error < 0.02
-    assert error < plain / 3
+    assert error < as_weak / 10

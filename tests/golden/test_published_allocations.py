@@ -12,12 +12,12 @@ from scalescope.planning import diagnose
 from scalescope.planning.rules import (
     GOPHER_COMPUTE,
     HOFFMANN_TABLE_3,
-    PETAFLOP_DAY,
     hoffmann_parametric_size,
     hoffmann_power_law,
     hoffmann_size,
     kaplan_size,
 )
+from scalescope.points.conversions import PF_DAY
 
 ROUND_SIZES = [(size, flop, tokens) for size, flop, _, tokens in HOFFMANN_TABLE_3 if size != 67e9]
 
@@ -108,7 +108,7 @@ class TestHoffmannApproach3:
 
 class TestKaplan:
     def test_one_petaflop_day_buys_1_3_billion_parameters(self):
-        assert kaplan_size(PETAFLOP_DAY) == pytest.approx(1.3e9)
+        assert kaplan_size(PF_DAY) == pytest.approx(1.3e9)
 
     def test_ten_times_the_compute_buys_five_and_a_half_times_the_size(self):
         # "5.5x" in section 1 of Hoffmann et al.; the exponent alone gives 5.4.

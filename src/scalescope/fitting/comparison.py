@@ -90,7 +90,8 @@ def compare(
         )
     noise_sd, noise_from = noise_level(table, _residual_sds(predictions))
     contest = hold_contest(predictions, table, groups, noise_sd, seed)
-    standings = rank_laws(contest, level)
+    one_factor = [law for law in predictions if get_law(law).family == "one-factor"]
+    standings = rank_laws(contest, level, one_factor)
     stack, weights = try_stack(contest)
     scores = tuple(_score(contest, one, weights, level) for one in standings)
     last = {cut: one.largest for every in predictions.values() for one in every for cut in (one.cut,)}
@@ -168,31 +169,27 @@ def _lacks(found: Suitability, law: str) -> str:
 
 def _predict(
     runs: Runs, groups: Groups, laws: Sequence[str], n_cuts: int, criterion: Criterion
-) -> tuple[dict[str, list[Prediction]], dict[str, str]]:
-    """Fit every law at every cut, each from where the cut before it ended."""
-    predictions: dict[str, list[Prediction]] = {}
-    missed: dict[str, str] = {}
-    cuts = _cuts(groups, min(len(get_law(law).coefficients) for law in laws), n_cuts)
-    for law in laws:
-        form, warm = get_law(law), None
-        for cut in cuts:
-            done = predict_beyond(form, runs, groups, cut, criterion=criterion, warm=warm)
-            if done is not None:
-                predictions.setdefault(law, []).append(done[0])
-                warm = done[1][None]
-        if law not in predictions:
-            missed[law] = "no cut leaves enough runs to fit it and some to predict"
-    return predictions, missed
+) -> tuple[dict[str, tuple[Prediction, ...]], dict[str, str]]:
+    """Fit every law at every cut; beside the predictions, why laws have none."""
+    cuts = _cuts(groups, [len(get_law(law).coefficients) for law in laws], n_cuts)
+    every = {law: predict_beyond(get_law(law), runs, groups, cuts, criterion=criterion) for law in laws}
+    why = "no cut leaves enough runs to fit it and some to predict"
+    return {law: one for law, one in every.items() if one}, {
+        law: why for law, one in every.items() if not one
+    }
 
 
-def _cuts(groups: Groups, fewest: int, n_cuts: int) -> list[int]:
-    """Steps at which to cut, evenly spread, the last one included."""
+def _cuts(groups: Groups, n_coefficients: Sequence[int], n_cuts: int) -> list[int]:
+    """Steps at which to cut, evenly spread, the last one included.
+
+    Below the first there should be enough runs for most laws, and a third of the steps.
+    """
     known = np.cumsum(np.bincount(groups.of_run, minlength=len(groups)))
-    possible = [cut for cut in range(1, len(groups)) if known[cut - 1] >= fewest + 1]
-    if len(possible) <= n_cuts:
-        return possible
-    # The last first: from there evenly down to a third of the steps.
-    low = max(possible[0], min(len(groups) // 3, possible[-1]))
+    possible = [cut for cut in range(1, len(groups)) if known[cut - 1] > min(n_coefficients)]
+    if not possible:
+        return []
+    roomy = [cut for cut in possible if known[cut - 1] >= max(8.0, float(np.median(n_coefficients)) + 3)]
+    low = max((roomy or possible)[0], min(len(groups) // 3, possible[-1]))
     return sorted({round(at) for at in np.linspace(low, possible[-1], n_cuts)})
 
 
@@ -213,7 +210,7 @@ def _score(contest: Contest, one: Standing, weights: Mapping[str, float], level:
         rms_log_error=float(np.sqrt(share @ contest.log_error[law, judged] ** 2)),
         mean_log_error=float(share @ contest.log_error[law, judged]),
         rms_error=float(np.sqrt(share @ contest.error[law, judged] ** 2)),
-        adjusted=one.adjusted,
+        typical_log_error=one.adjusted,
         chance=one.chance,
         n_predicted=int(judged.sum()),
         envelope_only=get_law(one.law).family == "one-factor",
@@ -227,7 +224,7 @@ def _score(contest: Contest, one: Standing, weights: Mapping[str, float], level:
 
 def _doubts(scores: Sequence[Score], contest: Contest, level: float) -> tuple[Finding, ...]:
     findings = []
-    tied = [score.law for score in scores if score.rank == scores[0].rank]
+    tied = [score.law for score in scores if score.rank == scores[0].rank and score.tied]
     if len(tied) > 1:
         shown = ", ".join(tied[:6]) + (f" and {len(tied) - 6} more" if len(tied) > 6 else "")
         text = f"Noise does not tell apart the best {len(tied)} of {len(scores)} laws: {shown}."

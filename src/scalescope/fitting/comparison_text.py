@@ -61,12 +61,12 @@ def _header(unit: str, bins: Sequence[int]) -> str:
 
 
 def _row(score: Score, width: int, comparison: Comparison, bins: Sequence[int]) -> str:
-    rank = f"{score.rank}{'=' if score.tied else ''}{'^' if score.envelope_only else ''}"
+    rank = f"{score.rank or ''}{'=' if score.tied else ''}{'^' if score.envelope_only else ''}"
     own = [one for one in comparison.holdouts if one.law == score.law]
     by_bin = "".join(f"{_percent(_rms([o for o in own if _bin(o.ratio) == index])):>11}" for index in bins)
     lean = f"{100 * np.expm1(score.mean_log_error):+.1f}%"
     return (
-        f"{rank:>5} {score.law:<{width}}  {_percent(score.adjusted):>7}"
+        f"{rank:>5} {score.law:<{width}}  {_percent(score.typical_log_error):>7}"
         f"{format_significant(score.rms_error, 2):>11}{by_bin}{lean:>8}{score.chance:>8.2f}"
         f"{score.weight:>8.2f}{_covered(score):>8}"
     )
@@ -95,8 +95,8 @@ def _stack_lines(stack: Stack) -> list[str]:
     own, picked, best = (format_percent(error) for error in errors)
     return [
         _cut_to(f"stack {made}{' + ...' if len(order) > 5 else ''}"),
-        f"      on the last cut, weighed by earlier ones: {own}; the law best before it ({stack.picked}): {picked}",
-        f"      the law best in hindsight ({stack.best}): {best}",
+        f"      on the last cut, weighed by earlier ones: {own}",
+        f"      best law before it ({stack.picked}): {picked}; in hindsight ({stack.best}): {best}",
     ]
 
 

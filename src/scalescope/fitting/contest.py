@@ -1,9 +1,10 @@
-r"""Laws judged by what they predicted: errors, ranks with ties, weights of a stack, coverage.
+r"""Laws judged by what they predicted: errors, ranks with ties, coverage.
 
-A *cell* is one cut and one step of compute above it. The mean square log error of a law is the mean over its
-cells of the mean over their runs, so a step with many runs counts no more than one with few. Laws that were
-judged on fewer runs (one-factor laws, laws that need many runs) are compared on those alone: their *adjusted*
-error is that of the reference law, on all its runs, times the ratio of the two on the runs they share.
+A *cell* is one cut and one step of compute above it. The error of a law is the geometric mean over its cells
+of :math:`\sqrt{\overline{\epsilon^2} + s^2}`, with the mean square log error of the cell's runs and the noise
+s of one run: near and far cells count alike, and no cell is better than the noise. Laws that were judged in
+fewer cells than others are compared in those alone: their *adjusted* error is that of the reference law in
+all its cells times the ratio of the two where both were judged.
 
 Ties: another draw of the noise moves every prediction by the linear response of its fit and every measured
 loss by itself. A few hundred draws, the same for all laws, say in which share of them a law would have been
@@ -28,6 +29,8 @@ from scalescope.points import Array, Runs
 Mask = npt.NDArray[np.bool_]
 DRAWS = 400
 """Draws of the noise behind every tie."""
+TINY = 1e-16
+"""Mean square below which an error is rounding."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +49,8 @@ class Contest:
     """Shape (n_asked,), like all that follow."""
     step: npt.NDArray[np.int64]
     row: npt.NDArray[np.intp]
+    noise_sd: float
+    """Of the log target of one run."""
     noise: Array
     """Log errors under other draws of the noise minus the real ones, shape (DRAWS, n_laws, n_asked)."""
 
@@ -58,14 +63,21 @@ class Contest:
         """Share of each asked run in a mean over cells, zero outside `where`, shape (n_asked,)."""
         return cell_shares(self.cut, self.step, where)
 
-    def mean_square(self, law: int, where: Mask) -> float:
-        """Of the log error over the cells inside `where`."""
-        return float(self.shares(where)[where] @ self.log_error[law, where] ** 2)
+    def typical_error(self, law: int, where: Mask) -> float:
+        """Geometric mean over the cells inside `where`."""
+        return float(np.exp(self._mean_log(self.log_error[None, law], where)[0] / 2))
 
-    def drawn_mean_square(self, law: int, where: Mask) -> Array:
-        """The same under every draw of the noise, shape (DRAWS,)."""
-        moved = self.log_error[law, where] + self.noise[:, law, where]
-        return np.asarray(moved**2 @ self.shares(where)[where])
+    def drawn_log_errors(self, law: int, where: Mask) -> Array:
+        """Twice the logarithm of the same under every draw of the noise, shape (DRAWS,)."""
+        return self._mean_log(self.log_error[law] + self.noise[:, law], where)
+
+    def _mean_log(self, errors: Array, where: Mask) -> Array:
+        """Mean over cells of the log of mean square plus noise, shape (batch,)."""
+        keys = np.stack([self.cut[where], self.step[where]], axis=1)
+        _, label, count = np.unique(keys, axis=0, return_inverse=True, return_counts=True)
+        member = np.zeros((len(label), len(count)))
+        member[np.arange(len(label)), label.reshape(-1)] = 1 / count[label.reshape(-1)]
+        return np.asarray(np.log(errors[:, where] ** 2 @ member + self.noise_sd**2 + TINY).mean(axis=1))
 
 
 def cell_shares(cut: npt.NDArray[np.int64], step: npt.NDArray[np.int64], where: Mask) -> Array:
@@ -108,6 +120,7 @@ def hold_contest(
         cut=cuts,
         step=groups.of_run[rows],
         row=rows,
+        noise_sd=noise_sd,
         noise=noise,
     )
 
@@ -135,61 +148,79 @@ class Standing:
 
     law: str
     rank: int
+    """0 for a law that was not judged on what the others were."""
     tied: bool
     """Whether another law has the same rank."""
     adjusted: float
-    """Root mean square log error, as it would be on all runs asked."""
+    """Typical log error, as it would be in all cells."""
     chance: float
     """Share of the draws in which it is at least as good as the first."""
 
 
-def rank_laws(contest: Contest, level: float) -> tuple[Standing, ...]:
-    """Order the laws by adjusted error; those that noise cannot tell apart share a rank."""
+def rank_laws(contest: Contest, level: float, partial: Sequence[str] = ()) -> tuple[Standing, ...]:
+    """Order the laws by adjusted error; those that noise cannot tell apart share a rank.
+
+    Parameters
+    ----------
+    contest
+        Of all laws.
+    level
+        A law is behind the best of a rank where noise would reverse the two with probability below 1 - level.
+    partial
+        Laws that were judged on chosen runs only; they are put last, without a rank, unless there are no
+        others. A law that was judged on less than half of the runs leads no rank.
+    """
+    every = range(len(contest.laws))
     adjusted = _adjusted(contest)
-    order = sorted(range(len(contest.laws)), key=lambda index: adjusted[index])
-    first = order[0]
-    out: dict[int, Standing] = {}
-    waiting = list(order)
+    whole = [law for law in every if contest.laws[law] not in partial] or list(every)
+    judged = contest.judged.sum(axis=1)
+    seeded = [law for law in whole if judged[law] >= judged[whole].max() / 2]
+    first = min(seeded, key=lambda law: adjusted[law])
+    out: list[Standing] = []
+    waiting = sorted(whole, key=lambda law: adjusted[law])
     while waiting:
-        leader = waiting[0]
-        same = [one for one in waiting if one == leader or _chance(contest, one, leader) >= 1 - level]
-        for one in same:
-            out[one] = Standing(
-                law=contest.laws[one],
-                rank=len(order) - len(waiting) + 1,
-                tied=len(same) > 1,
-                adjusted=float(adjusted[one]),
-                chance=1.0 if one == first else _chance(contest, one, first),
-            )
-        waiting = [one for one in waiting if one not in same]
-    return tuple(sorted(out.values(), key=lambda one: (one.rank, one.adjusted)))
+        leader = waiting[0] if out else first
+        same = [law for law in waiting if law == leader or _chance(contest, law, leader) >= 1 - level]
+        rank = len(whole) - len(waiting) + 1
+        out += [_standing(contest, law, rank, len(same) > 1, adjusted[law], first) for law in same]
+        waiting = [law for law in waiting if law not in same]
+    apart = sorted(set(every) - set(whole), key=lambda law: adjusted[law])
+    return (*out, *(_standing(contest, law, 0, False, adjusted[law], first) for law in apart))
+
+
+def _standing(contest: Contest, law: int, rank: int, tied: bool, adjusted: float, first: int) -> Standing:
+    return Standing(
+        law=contest.laws[law],
+        rank=rank,
+        tied=tied,
+        adjusted=float(adjusted),
+        chance=1.0 if law == first else _chance(contest, law, first),
+    )
 
 
 def _adjusted(contest: Contest) -> Array:
-    """Root mean square errors, made comparable through the law that was judged on most runs."""
+    """Typical errors, made comparable through the law that was judged on most runs."""
     judged = contest.judged
-    own = np.array([contest.mean_square(law, judged[law]) for law in range(len(contest.laws))])
+    every = range(len(contest.laws))
+    own = np.array([contest.typical_error(law, judged[law]) for law in every])
     most = judged.sum(axis=1).max()
-    full = [law for law in range(len(own)) if judged[law].sum() == most]
-    reference = min(full, key=lambda law: own[law])
-    out = np.empty(len(own))
-    for law in range(len(own)):
+    reference = min((law for law in every if judged[law].sum() == most), key=lambda law: own[law])
+    out = own.copy()
+    for law in every:
         common = judged[law] & judged[reference]
-        theirs = contest.mean_square(reference, common)
-        mine = contest.mean_square(law, common)
-        # Without noise the reference can be exact; then nothing can be scaled.
-        scaled = own[reference] * mine / theirs if theirs > 0 and common.any() else own[law]
-        out[law] = np.sqrt(scaled)
+        if common.any():
+            out[law] = contest.typical_error(law, common) / contest.typical_error(reference, common)
+            out[law] *= own[reference]
     return out
 
 
 def _chance(contest: Contest, one: int, other: int) -> float:
-    """Share of the draws in which `one` errs no more than `other` on the runs that both were judged on."""
+    """Share of the draws in which `one` errs no more than `other` where both were judged."""
     common = contest.judged[one] & contest.judged[other]
     if not common.any():
         return 1.0
-    mine, theirs = (contest.drawn_mean_square(law, common) for law in (one, other))
-    return float((mine <= theirs * (1 + 1e-12)).mean())
+    mine, theirs = (contest.drawn_log_errors(law, common) for law in (one, other))
+    return float((mine <= theirs + 1e-9).mean())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

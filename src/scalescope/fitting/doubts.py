@@ -5,31 +5,33 @@ from __future__ import annotations
 import numpy as np
 
 from scalescope.fitting.clusters import FEWEST, cluster_labels
+from scalescope.fitting.inputs import variables_of
 from scalescope.fitting.result import Certificate
 from scalescope.laws import Law
 from scalescope.points import Array, Estimate, Finding, Runs
 from scalescope.units import format_percent, format_significant
 
-NAMES = {"N": "Sizes N", "D": "Token counts D", "C": "Computes C"}
+NAMES = {"params": "Sizes N", "tokens": "Token counts D", "compute": "Computes C"}
 FLOORS = ("E",)
 
 
 def doubts_about_runs(law: Law, runs: Runs, n_given: int) -> list[Finding]:
     """Return what the design of the runs leaves open; `runs` are the ones used, of `n_given` offered."""
     findings = []
-    spans = {"N": runs.size, "D": runs.tokens, "C": runs.compute}
-    for name in law.variables:
-        decades = float(np.log10(spans[name].max() / spans[name].min()))
+    for name, column in variables_of(law, runs).items():
+        if law.variables[name].column not in NAMES:
+            continue
+        decades = float(np.log10(column.max() / column.min()))
         if decades < 1 - 1e-9:
-            text = f"{NAMES[name]} span {format_significant(decades, 2)} decades."
+            text = f"{NAMES[law.variables[name].column]} span {format_significant(decades, 2)} decades."
             hint = "Exponents are poorly determined below one decade."
             findings.append(Finding(code="FIT001", text=text, hint=hint))
     if law.family == "one-factor":
-        ratio = float(np.median(runs.tokens / runs.size))
-        text = (
-            f"{law.name} uses the {len(runs)} of {n_given} runs on the lower envelope, "
-            f"at a median of {format_significant(ratio, 2)} tokens per parameter."
-        )
+        text = f"{law.name} uses the {len(runs)} of {n_given} runs on the lower envelope"
+        if "tokens" in runs and runs.count in runs:
+            ratio = float(np.median(runs.tokens / runs.size))
+            text += f", at a median of {format_significant(ratio, 2)} tokens per parameter"
+        text += "."
         hint = "It describes the frontier of these runs, not the limit in which nothing else binds."
         findings.append(Finding(code="FIT006", text=text, hint=hint))
     n_clusters = int(cluster_labels(runs).max()) + 1
@@ -60,11 +62,11 @@ def doubts_about_optimum(certificate: Certificate, relative_gradient: float) -> 
 
 
 def doubts_about_coefficients(
-    coefficients: dict[str, Estimate], runs: Runs, r_squared: float
+    coefficients: dict[str, Estimate], target: Array, r_squared: float
 ) -> list[Finding]:
     """Return doubts about the floor and the quality of the fit."""
     findings = []
-    lowest = float(runs.loss.min())
+    lowest = float(target.min())
     for name in FLOORS:
         floor = coefficients.get(name)
         if floor is not None and floor.high - floor.low > lowest / 2:

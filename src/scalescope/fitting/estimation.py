@@ -1,14 +1,16 @@
-"""The verb `fit`: checks the runs, chooses the method, and puts the result together."""
+"""The verb `fit`: checks the table, chooses the method, and puts the result together."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
 from scalescope.errors import InputError
-from scalescope.fitting.clusters import seed_noise, setting_labels
+from scalescope.executors import Executor
+from scalescope.fitting.checks import check_options, usable_rows
+from scalescope.fitting.clusters import seed_noise
 from scalescope.fitting.criterion import FREE, HUBER, Criterion, Restraints
 from scalescope.fitting.doubts import (
     doubts_about_coefficients,
@@ -17,14 +19,36 @@ from scalescope.fitting.doubts import (
     doubts_about_runs,
 )
 from scalescope.fitting.frontier import used_by
-from scalescope.fitting.inputs import variables_of
+from scalescope.fitting.holdout import Holdout
+from scalescope.fitting.inputs import target_of, variables_of
 from scalescope.fitting.isoflop_fit import fit_isoflop
 from scalescope.fitting.objective import Objective
 from scalescope.fitting.parametric import find_optimum
 from scalescope.fitting.resampling import resample_fit
 from scalescope.fitting.result import Certificate, Fit, Parabola
+from scalescope.fitting.rolling import roll
 from scalescope.laws import Law, get_law
 from scalescope.points import Array, Estimate, Finding, Provenance, Runs, digest_of
+
+Bootstrap = str
+
+
+MOST_ROLLED = 3000
+"""Rows beyond which a fit leaves the hold-out inside the table to `compare`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Options:
+    """What was asked of a fit, beside the table."""
+
+    form: Law
+    criterion: Criterion
+    restraints: Restraints
+    bootstrap: Bootstrap
+    resamples: int
+    level: float
+    seed: int
+    executor: Executor | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,26 +70,24 @@ def fit(
     *,
     criterion: Criterion = HUBER,
     restraints: Restraints = FREE,
+    bootstrap: Bootstrap = "cluster",
     resamples: int = 300,
     level: float = 0.9,
     seed: int = 0,
+    executor: Executor | None = None,
 ) -> Fit:
-    """Fit a scaling law to training runs.
+    """Fit a law to a table.
 
-    Most laws are fitted to all runs at once: the sum of Huber losses of the log residuals is minimised from
-    every start of the law. The law `isoflop` is fitted budget by budget: a parabola each, then power laws
-    through the minima. Laws of one factor use only the runs where the other does not bind: the best loss at
-    each size, token count or budget (see `used_by`); their `residuals`, `n_runs` and `ranges` are those of
-    the runs used. Held-out runs are never used.
-
-    Intervals are central shares of the resamples. A parametric fit draws whole training runs with
-    replacement, since token counts branched off one run share its luck; `isoflop` gives residuals random
-    signs, one for each such run. `benchmarks/coverage.py` measures how often either holds the truth.
+    Most laws are fitted to all rows at once: the criterion is minimised from every start of the law. The law
+    `isoflop` is fitted budget by budget: a parabola each, then power laws through the minima. Laws of one
+    factor use only the runs where the other does not bind: the best loss at each size, token count or budget
+    (see `used_by`); their `residuals`, `n_runs` and `ranges` are those of the runs used. Held-out rows and
+    rows that lack a value the law needs are never used.
 
     Parameters
     ----------
     runs
-        At least two more runs than the law has coefficients, at two sizes and token counts or more.
+        At least two more rows than the law has free coefficients, in which every variable varies.
     law
         Name of the law; `scalescope laws` lists them.
     criterion
@@ -73,13 +95,20 @@ def fit(
         small grids; `Criterion(delta=1e-2)` gave intervals a quarter narrower, still at their nominal
         coverage, in simulated studies with normal noise of 1%. `isoflop` has its own and takes only this.
     restraints
-        Coefficients that are fixed, tied, bounded or have a prior.
+        Coefficients that are fixed, tied, bounded or have a prior; not for `isoflop`.
+    bootstrap
+        What is drawn again behind every interval. `cluster`: whole training runs with replacement, since
+        token counts branched off one run share its luck; `pairs`: rows; `residual`: residuals about the fit;
+        `noise`: normal noise of the known standard errors. `isoflop` gives residuals random signs, one for
+        each training run, whatever is asked here.
     resamples
-        Bootstrap resamples; 0 gives intervals that are nan.
+        How many; 0 gives intervals that are nan.
     level
         Share of the resamples inside every interval.
     seed
         Of the resamples; the same seed gives the same result.
+    executor
+        Spreads the resamples over the cores of this machine or a cluster; the result does not depend on it.
 
     Returns
     -------
@@ -89,41 +118,49 @@ def fit(
     Raises
     ------
     InputError
-        If the runs are too few or do not vary, or fewer than three budgets have a bracketed minimum.
+        If the table lacks a column, has too few rows or a variable that does not vary, or fewer than three
+        budgets have a bracketed minimum.
     FitError
         If no start reached a finite objective.
     """
-    form = get_law(law)
+    options = _Options(
+        form=get_law(law),
+        criterion=criterion,
+        restraints=restraints,
+        bootstrap=bootstrap,
+        resamples=resamples,
+        level=level,
+        seed=seed,
+        executor=executor,
+    )
     check_options(resamples, level)
-    free, left_out = usable_rows(form, runs, criterion, restraints)
-    method = "isoflop" if law == "isoflop" else "parametric"
-    if method == "isoflop":
-        found = _by_isoflop(form, free, resamples, level, seed)
-    else:
-        found = _by_parameters(form, free, criterion, restraints, resamples, seed)
-    return _assemble(
-        form,
-        method,
-        found,
-        level,
-        seed_noise(free),
-        _provenance(runs, form, criterion, restraints, resamples, level, seed),
+    usable, left_out = usable_rows(options.form, runs, criterion, restraints)
+    found = _by_isoflop(options, usable) if law == "isoflop" else _by_parameters(options, usable)
+    found = replace(found, findings=(*left_out, *found.findings))
+    return replace(
+        _assemble(options, found, _provenance(runs, options)),
+        noise_sd=seed_noise(usable),
+        holdout=_last_holdout(options, usable) if resamples else None,
     )
 
 
-def _by_parameters(
-    form: Law, runs: Runs, criterion: Criterion, restraints: Restraints, resamples: int, seed: int
-) -> _Estimated:
+def _by_parameters(options: _Options, runs: Runs) -> _Estimated:
+    form = options.form
     used = runs.select(used_by(runs, form.name))
-    if len(used) < len(form.coefficients) + 1:
+    if form.family == "one-factor" and len(used) < len(form.coefficients) + 1:
         raise InputError(
             f"{form.name} has {len(form.coefficients)} coefficients, and only {len(used)} of {len(runs)} "
             "runs are on the lower envelope",
             hint="It needs more distinct values of its variable; a law in two variables uses all runs.",
         )
-    objective = Objective(law=form, x=variables_of(form, used), criterion=criterion, restraints=restraints)
-    optimum = find_optimum(objective, used.loss)
-    drawn = resample_fit(objective, used, optimum.warm, resamples=resamples, seed=seed)
+    objective = Objective(
+        law=form,
+        x=variables_of(form, used),
+        criterion=options.criterion,
+        restraints=options.restraints,
+    )
+    optimum = find_optimum(objective, target_of(form, used))
+    drawn = resample_fit(objective, used, optimum.warm, resamples=options.resamples, seed=options.seed)
     return _Estimated(
         runs=used,
         theta=optimum.theta,
@@ -133,13 +170,19 @@ def _by_parameters(
         findings=(
             *doubts_about_runs(form, used, len(runs)),
             *doubts_about_optimum(optimum.certificate, optimum.relative_gradient),
-            *doubts_about_resamples(drawn, resamples),
+            *doubts_about_resamples(drawn, options.resamples),
         ),
     )
 
 
-def _by_isoflop(form: Law, runs: Runs, resamples: int, level: float, seed: int) -> _Estimated:
-    found = fit_isoflop(runs, resamples=resamples, level=level, seed=seed)
+def _by_isoflop(options: _Options, runs: Runs) -> _Estimated:
+    form = options.form
+    if options.restraints != FREE:
+        raise InputError(
+            "isoflop cannot hold coefficients: each budget is fitted by itself",
+            hint="Leave the restraints out, or fit a law such as chinchilla.",
+        )
+    found = fit_isoflop(runs, resamples=options.resamples, level=options.level, seed=options.seed)
     used = runs.select(found.used)
     objective = Objective(law=form, x=variables_of(form, used))
     residuals = np.log(used.loss) - np.log(form.value(found.theta, **objective.x))
@@ -152,69 +195,80 @@ def _by_isoflop(form: Law, runs: Runs, resamples: int, level: float, seed: int) 
         findings=(
             *doubts_about_runs(form, used, len(runs)),
             *found.findings,
-            *doubts_about_resamples(found.resamples, resamples),
+            *doubts_about_resamples(found.resamples, options.resamples),
         ),
     )
 
 
-def _assemble(
-    form: Law, method: str, found: _Estimated, level: float, noise_sd: float | None, provenance: Provenance
-) -> Fit:
-    runs, log_loss = found.runs, np.log(found.runs.loss)
-    residuals = log_loss - np.log(form.value(found.theta, **variables_of(form, runs)))
+def _assemble(options: _Options, found: _Estimated, provenance: Provenance) -> Fit:
+    form, runs = options.form, found.runs
+    scale = options.criterion.scale or form.scale
+    target, predicted = target_of(form, runs), form.value(found.theta, **variables_of(form, runs))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        y, at = (np.log(target), np.log(predicted)) if scale == "log" else (target, predicted)
+    residuals = y - at
     squares = float((residuals**2).sum())
-    r_squared = 1 - squares / float(((log_loss - log_loss.mean()) ** 2).sum())
+    varied = float(((y - y.mean()) ** 2).sum())
+    r_squared = 1 - squares / varied if varied > 0 else float("nan")
     coefficients = {
-        name: Estimate.from_samples(value, found.resamples[:, index], level)
+        name: Estimate.from_samples(value, found.resamples[:, index], options.level)
         for index, (name, value) in enumerate(zip(form.coefficients, found.theta.tolist(), strict=True))
     }
     return Fit(
         law=form.name,
-        method=method,
+        method="isoflop" if form.name == "isoflop" else "parametric",
+        criterion=options.criterion,
+        restraints=options.restraints,
         coefficients=coefficients,
         resamples=found.resamples,
-        level=level,
+        level=options.level,
         count=runs.count,
         objective=found.objective,
         r_squared=r_squared,
         residual_sd=float(np.sqrt(squares / max(len(runs) - len(form.coefficients), 1))),
-        noise_sd=noise_sd,
         n_runs=len(runs),
-        ranges=_ranges(runs),
+        ranges=_ranges(form, runs),
         residuals=residuals,
         parabolas=found.parabolas,
         certificate=found.certificate,
-        findings=(*found.findings, *doubts_about_coefficients(coefficients, runs, r_squared)),
+        findings=(*found.findings, *doubts_about_coefficients(coefficients, target, r_squared)),
         provenance=provenance,
     )
 
 
-def _ranges(runs: Runs) -> Mapping[str, tuple[float, float]]:
-    columns = {"N": runs.size, "D": runs.tokens, "C": runs.compute}
-    return {name: (float(column.min()), float(column.max())) for name, column in columns.items()}
+def _last_holdout(options: _Options, runs: Runs) -> Holdout | None:
+    """How far off the law is on the dearest group of runs when fitted to the others."""
+    if "compute" not in runs or options.restraints != FREE or len(runs) > MOST_ROLLED:
+        return None
+    rolled = roll(runs, options.form.name)
+    return rolled[-1] if rolled else None
 
 
-def _provenance(
-    runs: Runs,
-    form: Law,
-    criterion: Criterion,
-    restraints: Restraints,
-    resamples: int,
-    level: float,
-    seed: int,
-) -> Provenance:
+def _ranges(form: Law, runs: Runs) -> Mapping[str, tuple[float, float]]:
+    columns = {letter: column for letter, column in variables_of(form, runs).items() if letter not in "NDC"}
+    for letter, column in (("N", runs.count), ("D", "tokens"), ("C", "compute")):
+        if column in runs:
+            columns[letter] = runs[column]
+    return {
+        letter: (float(np.nanmin(column)), float(np.nanmax(column))) for letter, column in columns.items()
+    }
+
+
+def _provenance(runs: Runs, options: _Options) -> Provenance:
     parts = [
         part for name, column in sorted(runs.columns.items()) for part in (name.encode(), column.tobytes())
     ]
+    held = {name: str(value) for name, value in asdict(options.restraints).items() if value}
     return Provenance(
         source=runs.provenance.source,
         digest=digest_of(runs.count.encode(), *parts),
         options={
-            "law": form.name,
-            "resamples": resamples,
-            "level": level,
-            **{name: str(value) for name, value in asdict(criterion).items()},
-            **{name: str(value) for name, value in asdict(restraints).items() if value},
+            "law": options.form.name,
+            "bootstrap": options.bootstrap,
+            "resamples": options.resamples,
+            "level": options.level,
+            **asdict(options.criterion),
+            **held,
         },
-        seed=seed,
+        seed=options.seed,
     )

@@ -8,7 +8,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from scalescope.fitting.criterion import FREE, HUBER, Criterion, Restraints
+from scalescope.fitting.holdout import Holdout
 from scalescope.laws import get_law
+from scalescope.laws.base import Scale
 from scalescope.points import Array, Estimate, Finding, Provenance, from_plain, to_plain
 
 
@@ -52,6 +55,10 @@ class Fit:
     law: str
     method: str
     """`parametric` (all runs at once) or `isoflop` (a parabola per budget, then power laws)."""
+    criterion: Criterion = HUBER
+    """What was minimised."""
+    restraints: Restraints = FREE
+    """What the coefficients were held to."""
     coefficients: Mapping[str, Estimate]
     """In natural units, ordered as the law's `coefficients`."""
     resamples: Array
@@ -62,16 +69,18 @@ class Fit:
     """What N counts; see `Runs.count`."""
     objective: float
     r_squared: float
-    """Of the log loss."""
+    """On the scale of the criterion: of the logarithm unless that is raw."""
     residual_sd: float
-    """Standard deviation of the residuals of the log loss, corrected for the coefficients fitted."""
-    noise_sd: float | None
+    """Standard deviation of the residuals, corrected for the number of coefficients fitted."""
+    noise_sd: float | None = None
     """Standard deviation of the log loss between seeds of one setting; None where no setting was repeated."""
     n_runs: int
     ranges: Mapping[str, tuple[float, float]]
-    """Lowest and highest N, D, C of the fitted runs."""
+    """Lowest and highest of every variable, and of N, D and C, over the fitted rows."""
     residuals: Array
-    """log L − log L̂ of every fitted run, in the order of the runs."""
+    """Target minus prediction of every fitted row, of their logarithms unless the criterion is raw."""
+    holdout: Holdout | None = None
+    """How far off the law was on the dearest runs when fitted to the others, where that can be told."""
     parabolas: tuple[Parabola, ...] = ()
     certificate: Certificate | None = None
     findings: tuple[Finding, ...] = ()
@@ -82,16 +91,21 @@ class Fit:
         """Coefficients as a vector, shape (n_coefficients,)."""
         return np.array([estimate.value for estimate in self.coefficients.values()])
 
+    @property
+    def scale(self) -> Scale:
+        """Whether residuals are of logarithms or of the values themselves."""
+        return self.criterion.scale or get_law(self.law).scale
+
     def value(self, **x: Array) -> Array:
         """Predicted target at the optimum for the law's variables, any one shape."""
         return get_law(self.law).value(self.theta, **x)
 
     def samples(self, **x: Array) -> Array:
-        """Predicted loss of every resample, shape (n_resamples, n) for variables of shape (n,)."""
+        """Predicted target of every resample, shape (n_resamples, n) for variables of shape (n,)."""
         return get_law(self.law).value(self.resamples.T[:, :, None], **x)
 
     def predict(self, level: float | None = None, **x: float | Array) -> list[Estimate]:
-        """Predicted loss with the interval of the mean: what the coefficients leave open, without noise.
+        """Predicted target with the interval of the mean: what the coefficients leave open, without noise.
 
         Parameters
         ----------

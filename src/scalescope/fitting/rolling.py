@@ -11,13 +11,13 @@ costs nothing beside resampling, which matters when ten laws are fitted at five 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from scalescope.errors import InputError, WorkError
+from scalescope.errors import InputError
 from scalescope.fitting.budgets import compute_rungs
 from scalescope.fitting.clusters import seed_noise
 from scalescope.fitting.criterion import HUBER, Criterion
@@ -26,7 +26,7 @@ from scalescope.fitting.holdout import Holdout
 from scalescope.fitting.inputs import target_of, variables_of
 from scalescope.fitting.isoflop_fit import fit_isoflop
 from scalescope.fitting.objective import Objective
-from scalescope.fitting.solver import gradient_norm, minimise, polish
+from scalescope.fitting.solver import gradient_norm, minimise
 from scalescope.fitting.suitability import absent_columns, reason_against, whole_rows
 from scalescope.laws import Law, get_law
 from scalescope.points import Array, Runs
@@ -40,9 +40,10 @@ NOISELESS = 1e-9
 LAD_SPREAD = float(np.sqrt(np.pi / 2))
 """How much more an absolute objective passes on of normal noise than least squares do."""
 LOWEST = 1e-3
-"""A prediction below this share of the lowest target is taken for that, so that its logarithm exists."""
+"""Predictions are kept above this share of the lowest target fitted, and below the highest over it."""
 
 Rows = npt.NDArray[np.intp]
+Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,18 +121,12 @@ def _joined(steps: list[Rows], fewest: int) -> list[Rows]:
 
 
 def predict_beyond(
-    form: Law,
-    runs: Runs,
-    groups: Groups,
-    cut: int,
-    *,
-    criterion: Criterion = HUBER,
-    warm: Array | None = None,
-) -> tuple[Prediction, Array] | None:
-    """Fit a law to the steps below a cut and predict every run above it.
+    form: Law, runs: Runs, groups: Groups, cuts: Sequence[int], *, criterion: Criterion = HUBER
+) -> tuple[Prediction, ...]:
+    """Fit a law to the steps below each cut and predict every run above it.
 
-    Returns the prediction and the optimum in natural units, or None where the runs below the cut cannot
-    determine the law or it has nothing to predict.
+    Cuts below which the runs cannot determine the law, or above which it has nothing to predict, are left
+    out.
 
     Parameters
     ----------
@@ -139,30 +134,38 @@ def predict_beyond(
         The law. One of a single factor is judged only on runs that are on the lower envelope.
     runs, groups
         All of them.
-    cut
-        Steps with a lower number are fitted.
+    cuts
+        At each, steps with a lower number are fitted.
     criterion
         What is minimised; `isoflop` has its own.
-    warm
-        Optima to set out from beside the law's own starts, shape (n, k), natural units.
     """
     if absent_columns(form, runs):
-        return None
+        return ()
+    table = _freed(runs)
+    sides = [_sides(form, table, groups, cut) for cut in cuts]
+    usable = [(cut, *side) for cut, side in zip(cuts, sides, strict=True) if side is not None]
+    if not usable:
+        return ()
+    optima = _fit_all(form, table, np.array([below for _, below, _ in usable]), criterion)
+    return tuple(
+        _assess(form, table, np.flatnonzero(below), np.flatnonzero(above), theta, cut)
+        for (cut, below, above), theta in zip(usable, optima, strict=True)
+        if theta is not None
+    )
+
+
+def _sides(form: Law, runs: Runs, groups: Groups, cut: int) -> tuple[Mask, Mask] | None:
+    """Which runs a cut fits and which it predicts; None where that is impossible."""
     whole = whole_rows(form, runs)
     below, above = whole & (groups.of_run < cut), whole & (groups.of_run >= cut)
-    if form.family == "one-factor":
+    spare = 2
+    if form.family == "one-factor" and below.any():
+        spare = 1
         above &= _on_envelope(runs, groups, form)
-        below[below] = used_by(_freed(runs.select(below)), form.name)
-    fitted, target = np.flatnonzero(below), np.flatnonzero(above)
-    known = _freed(runs.select(below))
-    spare = 1 if form.family == "one-factor" else 2
-    if not target.size or reason_against(form, known, spare=spare):
+        below[below] = used_by(runs.select(below), form.name)
+    if not above.any() or reason_against(form, runs.select(below), spare=spare):
         return None
-    try:
-        theta = _fit(form, known, criterion, warm)
-    except (InputError, WorkError):
-        return None
-    return _assess(form, runs, fitted, target, theta, cut), theta
+    return below, above
 
 
 def _freed(runs: Runs) -> Runs:
@@ -171,38 +174,65 @@ def _freed(runs: Runs) -> Runs:
     return Runs(columns=columns, names=runs.names, count=runs.count)
 
 
-def _on_envelope(runs: Runs, groups: Groups, form: Law) -> npt.NDArray[np.bool_]:
+def _on_envelope(runs: Runs, groups: Groups, form: Law) -> Mask:
     """Runs that improve on all up to their own step."""
     on = np.zeros(len(runs), dtype=np.bool_)
     for step in range(len(groups)):
         seen = np.flatnonzero(groups.of_run <= step)
-        best = seen[used_by(_freed(runs.select(groups.of_run <= step)), form.name)]
+        best = seen[used_by(runs.select(groups.of_run <= step), form.name)]
         on[best[groups.of_run[best] == step]] = True
     return on
 
 
-def _fit(form: Law, runs: Runs, criterion: Criterion, warm: Array | None) -> Array:
-    """The optimum from a few good starts, shape (k,), natural units."""
+def _fit_all(form: Law, runs: Runs, masks: Mask, criterion: Criterion) -> list[Array | None]:
+    """The optimum for every mask, natural units; None where there is none.
+
+    All cuts and all starts are one batch of the solver: runs above a cut weigh nothing.
+    """
     if form.name == "isoflop":
-        return fit_isoflop(runs, resamples=0, level=0.9, seed=0).theta
+        return [_fit_isoflop(runs.select(mask)) for mask in masks]
     objective = Objective(law=form, x=variables_of(form, runs), criterion=criterion)
     target = target_of(form, runs)
     y = np.log(target) if (criterion.scale or form.scale) == "log" else target
-    starts = objective.fitted(form.starts(target, **objective.x))
-    ones = np.ones((1, len(runs)))
-    first = objective.value(y - objective.log_loss(starts), ones)
-    starts = starts[np.argsort(first, kind="stable")[:TRIED]]
-    if warm is not None and len(warm):
-        starts = np.concatenate([objective.fitted(warm), starts])
-    solution = minimise(objective, starts, y[None], ones, tolerance=1e-8)
-    best = solution.best()
-    if not np.isfinite(solution.objective[best]):
-        raise WorkError(f"{form.name}: no start reached a finite objective", hint="Check the units.")
-    phi = solution.phi[best]
-    # With noise the last digits of an optimum are far below what it predicts wrongly; without, they are all.
-    exact = solution.objective[best] < NOISELESS * len(y)
-    if exact and gradient_norm(objective, phi, y, ones[0])[1] > UNSETTLED:
-        phi = polish(objective, phi, y, ones[0])
+    starts = np.concatenate([_starts(objective, target, y, mask) for mask in masks])
+    weights = np.repeat(masks.astype(np.float64), len(starts) // len(masks), axis=0)
+    solution = minimise(objective, starts, y[None], weights, tolerance=1e-8)
+    shape = (len(masks), -1)
+    best = solution.objective.reshape(shape).argmin(axis=1)
+    every = solution.phi.reshape(*shape, starts.shape[1])[np.arange(len(masks)), best]
+    reached = solution.objective.reshape(shape).min(axis=1)
+    return [
+        _settle(objective, phi, y, mask, value) if np.isfinite(value) else None
+        for phi, mask, value in zip(every, masks, reached.tolist(), strict=True)
+    ]
+
+
+def _fit_isoflop(runs: Runs) -> Array | None:
+    try:
+        return fit_isoflop(runs, resamples=0, level=0.9, seed=0).theta
+    except InputError:
+        return None
+
+
+def _starts(objective: Objective, target: Array, y: Array, mask: Mask) -> Array:
+    """The few starts with the lowest objective, fitted coordinates, shape (TRIED, k)."""
+    x = {name: column[mask] for name, column in objective.x.items()}
+    starts = objective.fitted(objective.law.starts(target[mask], **x))
+    value = objective.value(y - objective.log_loss(starts), mask[None].astype(np.float64))
+    return starts[np.resize(np.argsort(value, kind="stable")[:TRIED], TRIED)]
+
+
+def _settle(objective: Objective, phi: Array, y: Array, mask: Mask, value: float) -> Array:
+    """Natural units; polished where there is no noise.
+
+    With noise the last digits of an optimum are far below what it predicts wrongly; without, they are all.
+    """
+    weights = mask.astype(np.float64)
+    exact = value < NOISELESS * mask.sum()
+    if exact and gradient_norm(objective, phi, y, weights)[1] > UNSETTLED:
+        phi = minimise(objective, phi[None], y[None], weights[None], tolerance=1e-15, max_iterations=800).phi[
+            0
+        ]
     return np.asarray(objective.natural(phi[None])[0])
 
 
@@ -212,8 +242,9 @@ def _assess(form: Law, runs: Runs, fitted: Rows, target: Rows, theta: Array, cut
     known, asked = ({name: column[rows] for name, column in every.items()} for rows in (fitted, target))
     measured = target_of(form, runs)
     at_known, at_asked = form.value(theta, **known), form.value(theta, **asked)
-    floor = LOWEST * float(np.abs(measured[fitted]).min())
-    residuals = np.log(measured[fitted]) - np.log(np.maximum(at_known, floor))
+    low, high = LOWEST * float(measured[fitted].min()), float(measured[fitted].max()) / LOWEST
+    at_known, at_asked = (np.clip(np.nan_to_num(one, nan=high), low, high) for one in (at_known, at_asked))
+    residuals = np.log(measured[fitted]) - np.log(at_known)
     response = _response(form, theta, known, asked)
     freedom = max(len(fitted) - len(theta), 1)
     residual_sd = float(np.sqrt((residuals**2).sum() / freedom))
@@ -224,7 +255,7 @@ def _assess(form: Law, runs: Runs, fitted: Rows, target: Rows, theta: Array, cut
         n_fitted=len(fitted),
         fitted=fitted,
         target=target,
-        log_error=np.log(np.maximum(at_asked, floor)) - np.log(measured[target]),
+        log_error=np.log(at_asked) - np.log(measured[target]),
         error=at_asked - measured[target],
         half_width=sd * np.sqrt(1 + (response**2).sum(axis=1)),
         residual_sd=residual_sd,
@@ -290,15 +321,6 @@ def roll(runs: Runs, law: str, *, seed: int = 0) -> tuple[Holdout, ...]:
     if len(free) == 0:
         return ()
     groups = group_runs(free)
-    found: list[Holdout] = []
-    warm: Array | None = None
-    for cut in range(1, len(groups)):
-        done = predict_beyond(form, free, groups, cut, warm=warm)
-        if done is None:
-            continue
-        prediction, theta = done
-        warm = theta[None]
-        following = holdouts_of(prediction, groups)
-        if cut in following:
-            found.append(following[cut])
-    return tuple(found)
+    predictions = predict_beyond(form, free, groups, range(1, len(groups)))
+    records = ((one.cut, holdouts_of(one, groups)) for one in predictions)
+    return tuple(steps[cut] for cut, steps in records if cut in steps)

@@ -17,16 +17,17 @@ class Score:
 
     law: str
     rank: int
-    """Laws that noise cannot tell apart share one."""
+    """Laws that noise cannot tell apart share one; 0 for a law judged on the lower envelope only."""
     tied: bool
     rms_log_error: float
-    """Root mean square of log predicted over measured, over the cuts and the steps above them."""
+    """Root mean square of log predicted over measured, in the mean over cuts and steps above them."""
     mean_log_error: float
     """Positive is pessimistic."""
     rms_error: float
     """Root mean square of predicted minus measured, in the unit of the target."""
-    adjusted: float
-    """`rms_log_error` made comparable where the law was judged on fewer runs than others."""
+    typical_log_error: float
+    """What ranks: the geometric mean over cuts and steps of the root mean square with the noise added, made
+    comparable where the law was judged on fewer of them than others."""
     chance: float
     """Share of other draws of the noise in which it is at least as good as the first."""
     n_predicted: int

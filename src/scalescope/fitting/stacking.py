@@ -3,11 +3,12 @@ r"""Laws averaged with weights that past hold-outs give them.
 The stack predicts the weighted geometric mean, so its log error is the weighted mean of the laws' log
 errors. Weights :math:`w \ge 0`, :math:`\sum w = 1`, minimise
 
-.. math:: \frac{1}{n}\sum_c \frac{1}{n_c} \sum_{i \in c} (w \cdot \epsilon_i)^2 + \lambda\, |w - w_0|^2
+.. math:: \overline{\left(w \cdot \epsilon_i / r_c\right)^2} + \lambda\, |w - w_0|^2
 
-over the cells c (a cut and a step of compute above it), so that a step with many runs counts no more than
-one with few. Hold-outs inside a table are few and share their noise, so the weights are drawn towards
-:math:`w_0 \propto 1 / \overline{\epsilon^2}`, what each law deserves by itself; :math:`\lambda` is the mean
+in the mean over the cells c (a cut and a step of compute above it), each of its runs; :math:`r_c` is the
+median over the laws of their errors in the cell, so that far cells, where all err more, do not drown the
+near ones. Hold-outs inside a table are few and share their noise, so the weights are drawn towards
+:math:`w_0 \propto 1 / \overline{(\epsilon / r)^2}`, what each law deserves alone; :math:`\lambda` is the mean
 square error of the best law, so that the pull weighs as much as the evidence. The idea is stacking (Wolpert
 1992, https://doi.org/10.1016/S0893-6080(05)80023-1; on the simplex, Breiman 1996,
 https://doi.org/10.1007/BF00117832), here with errors of extrapolation.
@@ -21,7 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from scalescope.errors import InputError
-from scalescope.fitting.contest import Contest, Mask
+from scalescope.fitting.contest import TINY, Contest, Mask
 from scalescope.fitting.scores import Stack
 from scalescope.points import Array
 
@@ -93,13 +94,14 @@ def try_stack(contest: Contest) -> tuple[Stack | None, dict[str, float]]:
     Only laws that were judged on every run of the last cut take part. The stack is None where there are
     fewer than two of them, or no cut has a past; the weights are empty where there are none.
     """
-    able = _full_laws(contest, contest.cut == contest.cut.max())
-    known = contest.judged[able].all(axis=0)
+    everything = np.ones(len(contest.cut), dtype=np.bool_)
+    able = _full_laws(contest, contest.cut == contest.cut.max(), everything)
+    known = _all_judged(contest, able)
     if len(able) < 2 or not known.any():
         return None, {}
     names = [contest.laws[law] for law in able]
     weights = dict(zip(names, _weigh(contest, able, known).tolist(), strict=True))
-    tried = [_trial(contest, past, asked) for _, past, asked in _nested_cuts(contest)]
+    tried = [_trial(contest, past, asked) for past, asked in _nested_cuts(contest)]
     rounds = [one for one in tried if one is not None]
     if not rounds:
         return None, weights
@@ -131,13 +133,13 @@ class _Trial:
 
 
 def _trial(contest: Contest, past: Mask, asked: Mask) -> _Trial | None:
-    able = [law for law in _full_laws(contest, asked) if contest.judged[law][past].any()]
-    known: Mask = np.logical_and(past, contest.judged[able].all(axis=0))
+    able = _full_laws(contest, asked, past)
+    known = np.logical_and(past, _all_judged(contest, able))
     if len(able) < 2 or not known.any():
         return None
     weights, share = _weigh(contest, able, known), contest.shares(asked)[asked]
-    errors = {law: contest.mean_square(law, asked) for law in able}
-    picked = min(able, key=lambda law: contest.mean_square(law, known))
+    errors = {law: float(share @ contest.log_error[law, asked] ** 2) for law in able}
+    picked = min(able, key=lambda law: contest.typical_error(law, known))
     best = min(able, key=lambda law: errors[law])
     return _Trial(
         stack=float(share @ (weights @ contest.log_error[able][:, asked]) ** 2),
@@ -149,22 +151,40 @@ def _trial(contest: Contest, past: Mask, asked: Mask) -> _Trial | None:
     )
 
 
-def _full_laws(contest: Contest, where: Mask) -> list[int]:
-    """Laws that were judged on every run asked inside `where`."""
-    return [law for law in range(len(contest.laws)) if contest.judged[law][where].all()]
+def _full_laws(contest: Contest, asked: Mask, past: Mask) -> list[int]:
+    """Laws that were judged on every run asked, and on most of the past."""
+    judged = contest.judged
+    every = range(len(contest.laws))
+    return [law for law in every if judged[law, asked].all() and judged[law, past].mean() >= 0.5]
+
+
+def _all_judged(contest: Contest, laws: Sequence[int]) -> Mask:
+    """Where every one of these laws was judged."""
+    return np.asarray(np.logical_and.reduce(contest.judged[list(laws)], axis=0))
 
 
 def _weigh(contest: Contest, laws: Sequence[int], where: Mask) -> Array:
     """Weights of these laws in a stack, from their errors inside `where`, shape (len(laws),)."""
-    return stack_weights(contest.log_error[list(laws)][:, where].T, contest.shares(where)[where])
+    errors = contest.log_error[list(laws)][:, where].T
+    return stack_weights(errors / _scale(contest, errors, where), contest.shares(where)[where])
 
 
-def _nested_cuts(contest: Contest) -> Iterator[tuple[int, Mask, Mask]]:
-    """Every cut that has a past: its number, what was known when it was made, and what it asked.
+def _scale(contest: Contest, errors: Array, where: Mask) -> Array:
+    """Median over the laws of the root mean square error in the cell of every run, shape (n, 1)."""
+    keys = np.stack([contest.cut[where], contest.step[where]], axis=1)
+    label = np.unique(keys, axis=0, return_inverse=True)[1].reshape(-1)
+    count = np.bincount(label)[:, None]
+    squares = np.stack([np.bincount(label, weights=one**2) for one in errors.T], axis=1) / count
+    typical = np.median(squares, axis=1) + contest.noise_sd**2 + TINY
+    return np.asarray(np.sqrt(typical)[label][:, None])
+
+
+def _nested_cuts(contest: Contest) -> Iterator[tuple[Mask, Mask]]:
+    """Every cut that has a past: what was known when it was made, and what it asked.
 
     Known are the predictions of earlier cuts for steps below this cut: nothing that this cut predicts.
     """
     for cut in np.unique(contest.cut):
         past = (contest.cut < cut) & (contest.step < cut)
         if past.any():
-            yield int(cut), past, contest.cut == cut
+            yield past, contest.cut == cut

@@ -119,8 +119,8 @@ def two_step(loss_fit: Fit, task_fit: Fit, *, losses: Array | None = None, seed:
     task_fit
         Of a law whose only variable is the loss, such as `error-from-loss` or `accuracy-from-loss`.
     losses
-        The losses that the task law was fitted to, nats per token; those of its ranges where not given. Without
-        either the result cannot say that it reaches beyond.
+        The losses that the task law was fitted to, nats per token; those of its ranges where not given.
+        Without either the result cannot say that it reaches beyond.
     seed
         Of how the resamples of the two are paired.
 

@@ -25,8 +25,8 @@ class AccuracyFromLoss(Law):
     formula = "Acc(L) = floor + (ceiling - floor)/(1 + exp(k (L - L_0)))"
     variables = named(L=Variable(column="loss", low=0.3, high=3.0, logarithmic=False, trend=-1))
     coefficients = named(
-        floor=Coefficient(meaning="accuracy of guessing", example=0.25, low=-0.2, high=1.0),
-        ceiling=Coefficient(meaning="accuracy at a loss of zero, about", example=0.95, low=0.0, high=1.2),
+        floor=Coefficient(meaning="accuracy of guessing", example=0.25, low=0.0, high=1.0),
+        ceiling=Coefficient(meaning="accuracy at a loss of zero, about", example=0.95, low=0.0, high=1.0),
         k=Coefficient(
             meaning="steepness, per nat", example=4.0, positive=True, low=0.05, high=100.0, start=(0.5, 20.0)
         ),

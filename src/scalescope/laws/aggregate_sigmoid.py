@@ -21,8 +21,8 @@ class AggregateSigmoid(LogisticCompute):
     formula = "Acc(C) = floor + (ceiling - floor)/(1 + (C_mid/C)^k)"
     variables = named(C=Variable(column="compute", low=1e19, high=1e26, trend=1))
     coefficients = named(
-        floor=Coefficient(meaning="score of guessing", example=0.2, low=-0.5, high=1.0),
-        ceiling=Coefficient(meaning="score without limit of compute", example=0.9, low=0.0, high=1.5),
+        floor=Coefficient(meaning="score of guessing", example=0.2, low=0.0, high=1.0),
+        ceiling=Coefficient(meaning="score without limit of compute", example=0.9, low=0.0, high=1.0),
         C_mid=Coefficient(meaning="compute half-way, FLOP", example=1e23, positive=True, low=1.0, high=1e40),
         k=Coefficient(
             meaning="steepness, per factor e of compute", example=0.5, positive=True, low=1e-3, high=50.0

@@ -20,7 +20,7 @@ from typing import Final
 
 import numpy as np
 
-from scalescope.laws.base import Array, Coefficient, Law, Variable, register
+from scalescope.laws.base import Array, Coefficient, Law, Variable, register, standard_starts
 from scalescope.laws.designs import low_discrepancy
 from scalescope.laws.simplex import check_domains, mixtures, share_variables
 from scalescope.laws.terms import stacked
@@ -108,10 +108,14 @@ class Filtering(Law):
         ]
         return stacked(fall, np.ones_like(fall), *by_b, *by_tau)
 
-    def design(self, n: int = 64) -> dict[str, Array]:
-        """Pools alone and mixed, seen for up to thirty epochs."""
+    def starts(self, target: Array, **x: Array) -> Array:
+        """The standard ones, fewer: every epoch costs a pass over the runs."""
+        return standard_starts(self, target, x, n=24)
+
+    def design(self, n: int = 40) -> dict[str, Array]:
+        """Pools alone and mixed, seen for up to a dozen epochs."""
         U = 10 ** (7 + low_discrepancy(n, 0))
-        x = {"D": U * 30 ** low_discrepancy(n, 1), "U": U}
+        x = {"D": U * 12 ** low_discrepancy(n, 1), "U": U}
         if self.number == 1:
             return x
         shares = mixtures(n, self.number, skip=2)

@@ -99,7 +99,7 @@ class JointMoe(Law):
     caveats = (
         "N counts active parameters; the memory that the experts need is not in it.",
         "The signs of four published coefficients are in doubt; see the notes of the published sets.",
-        "E_start and E_max came from another study and were not fitted to these runs; hold them fixed.",
+        "E_start and E_max are hardly told apart from the rest by few expert counts; hold them fixed then.",
         "Each size and expert count needs its own learning rate: exp(8.39 - 0.81 ln N - 0.25 ln E).",
     )
     published = MappingProxyType(

@@ -90,7 +90,7 @@ class Routed(Law):
     )
     reference = "https://arxiv.org/abs/2202.01169, eq. 1 and 2"
     caveats = (
-        "Token count is fixed in the paper, at 130 billion; a sixth as many tokens is another law.",
+        "The token count is fixed, at 130 billion in the paper: the law says nothing about data.",
         "Above the cut-off size 10^(-b/c) the law says that experts hurt; that is beyond its data.",
         "The cut-off moves tenfold with the third digit of c: use unrounded coefficients for it.",
         "One router a fit; N is the dense network, not the parameters of all experts.",

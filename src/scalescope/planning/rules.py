@@ -10,9 +10,7 @@ import numpy as np
 
 from scalescope.laws import get_law
 from scalescope.planning.surface import Surface
-
-PETAFLOP_DAY = 8.64e19
-"""FLOP."""
+from scalescope.points.conversions import PF_DAY
 
 HOFFMANN_TABLE_3 = (
     (400e6, 1.92e19, 1 / 29_968, 8.0e9),
@@ -51,7 +49,7 @@ def kaplan_size(compute: float) -> float:
     Their compute is the least that reaches the loss, at batches far below the critical one. A run at the
     critical batch spends twice as much; the rule is applied to the whole budget here, as it is mostly used.
     """
-    return float(1.3e9 * (compute / PETAFLOP_DAY) ** 0.73)
+    return float(1.3e9 * (compute / PF_DAY) ** 0.73)
 
 
 @lru_cache(maxsize=1)

@@ -168,7 +168,7 @@ def _runs(
     }
     runs = Runs.from_columns(
         {ours: numbers[ours] for ours in COLUMNS if ours in numbers},
-        names=tuple("" if cell is None else str(cell) for cell in table.columns[name.theirs]) if name else (),
+        names=_names(table.columns[name.theirs]) if name else (),
         count=count,
         provenance=Provenance(
             source=table.source,
@@ -178,6 +178,12 @@ def _runs(
     )
     rest = {theirs: column for theirs, column in table.columns.items() if theirs not in used}
     return replace(runs, findings=screen(runs, matches=everything, rest=rest))
+
+
+def _names(cells: Cells) -> tuple[str, ...]:
+    if isinstance(cells, np.ndarray):
+        return tuple(f"{cell:.17g}" for cell in cells.tolist())
+    return tuple("" if cell is None else str(cell) for cell in cells)
 
 
 def _choose_count(matches: Mapping[str, Match], count: str | None) -> str:

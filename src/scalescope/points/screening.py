@@ -52,7 +52,7 @@ def screen(
         Columns of the file that are none of ours.
     """
     taken = list(matches)
-    table = Evidence(runs=runs, matches={match.ours: match for match in taken}, rest=rest or {})
+    table = Evidence.of(runs, taken, rest or {})
     return (
         *_about_names(taken),
         *_about_ignored(list(table.rest)),

@@ -104,11 +104,12 @@ def _read_regular_csv(document: Document, separator: str, keep: Keep | None) -> 
             return None
         pile = Pile(header, keep(header) if keep else header)
         while rows := list(islice(reader, Pile.BLOCK)):
-            if set(map(len, rows)) != {len(header)} or any(
-                not row[0].strip() and not "".join(row).strip() for row in rows
-            ):
+            if set(map(len, rows)) != {len(header)}:
                 return None
-            pile.add(zip(*rows, strict=True))
+            columns = list(zip(*rows, strict=True))
+            if not all(map(str.strip, columns[0])) and not all("".join(row).strip() for row in rows):
+                return None
+            pile.add(columns)
     except (csv.Error, UnicodeDecodeError):
         return None
     places = range(2, reader.line_num + 1)

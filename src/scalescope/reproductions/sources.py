@@ -27,7 +27,7 @@ def data_folder(given: str | Path | None) -> Path:
     if named is None or str(named) == "":
         raise InputError(
             "no folder of published tables was named",
-            hint=f"Give --data DIR or set {VARIABLE}; docs/reproductions.md says where each table is published.",
+            hint=f"Give --data DIR or set {VARIABLE}; docs/reproductions.md says where they are published.",
         )
     folder = Path(named)
     if not folder.is_dir():

@@ -13,11 +13,11 @@ import numpy as np
 
 from scalescope.planning.rules import (
     HOFFMANN_TABLE_3,
-    PETAFLOP_DAY,
     hoffmann_power_law,
     kaplan_size,
 )
 from scalescope.points import Finding
+from scalescope.points.conversions import PF_DAY
 from scalescope.reproductions.result import Reproduction, Row, between, to_digits
 from scalescope.units import format_count, format_flop
 
@@ -42,7 +42,7 @@ def reproduce(data: str | Path | None) -> Reproduction:  # noqa: ARG001  (every 
         findings=(
             Finding(
                 code="REP004",
-                text="Llama 3 prints 402B parameters and 16.55T tokens for 3.8e25 FLOP, but 6 N D of these is "
+                text="Llama 3 prints 402B parameters and 16.55T tokens for 3.8e25 FLOP; 6 N D of these is "
                 f"{format_flop(6 * 402e9 * 16.55e12)}.",
                 hint="Their FLOP are not 6 N D; at 6 N D the same tokens leave 383B parameters.",
             ),
@@ -87,10 +87,10 @@ def _hoffmann() -> list[Row]:
 def _kaplan() -> list[Row]:
     low, high = np.prod([rounding(value, digits) for value, digits in KAPLAN_PREFACTORS], axis=0)
     return [
-        to_digits("Kaplan: size at one PF-day", "1.3", kaplan_size(PETAFLOP_DAY), "e9", 1e9),
+        to_digits("Kaplan: size at one PF-day", "1.3", kaplan_size(PF_DAY), "e9", 1e9),
         to_digits("Kaplan: exponents of N, B and S add to", "1.00", sum(KAPLAN_EXPONENTS)),
         to_digits("Kaplan: exponent of B, alphaC / alphaB", "0.24", 0.050 / 0.21),
-        between("Kaplan: 6 N B S at one PF-day is 8.64e19 FLOP", 6e18 * low, 6e18 * high, PETAFLOP_DAY),
+        between("Kaplan: 6 N B S at one PF-day is 8.64e19 FLOP", 6e18 * low, 6e18 * high, PF_DAY),
     ]
 
 

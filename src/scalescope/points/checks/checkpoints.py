@@ -67,7 +67,7 @@ def _settings(table: Evidence) -> Trunks:
     """Number the run of every row by all that is the same along a run."""
     names = [name for name in table.setting_columns if name not in ("step", *OUTCOMES)]
     keys: list[Array | Trunks] = [table.runs[name] for name in names]
-    keys += [kinds for _, kinds in table.kinds_in_rest()]
+    keys += [kinds for _, kinds in table.kinds.items()]
     keys += [column for _, column in table.numbers_in_rest() if np.unique(column).size <= len(column) // 10]
     trunks = np.zeros(len(table.runs), dtype=np.intp)
     for key in keys:
@@ -80,11 +80,14 @@ def _trunks(table: Evidence) -> Trunks | None:
     """Number the run of every row by its name without a step; None where no name repeats."""
     if not table.runs.names:
         return None
-    seeds = table.runs.columns.get("seed", np.zeros(len(table.runs)))
-    keys = [f"{_STEP.sub('', name)}|{seed:g}" for name, seed in zip(table.runs.names, seeds, strict=True)]
-    words, trunks = np.unique(keys, return_inverse=True)
-    named = any(table.runs.names)
-    return trunks.reshape(-1) if named and len(words) < len(keys) else None
+    names, seeds = table.runs.names, table.runs.columns.get("seed")
+    if any(_STEP.search(name) for name in names[:1000]):
+        names = tuple(_STEP.sub("", name) for name in names)
+    keys = names if seeds is None else tuple(zip(names, seeds.tolist(), strict=True))
+    if not any(names) or len(set(keys)) == len(keys):
+        return None
+    known: dict[object, int] = {}
+    return np.array([known.setdefault(key, len(known)) for key in keys], dtype=np.intp)
 
 
 def _not_last(trunks: Trunks, tokens: Array) -> npt.NDArray[np.bool_]:

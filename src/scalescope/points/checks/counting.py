@@ -97,7 +97,7 @@ def about_scatter(table: Evidence) -> Iterable[Finding]:
         return
     low, high = (format_significant(float(value), 2) for value in np.quantile(ratio, [0.05, 0.95]))
     why = ""
-    apart = next((name for name, kinds in table.kinds_in_rest() if _explains(np.log(ratio), kinds[rows])), "")
+    apart = next((name for name, kinds in table.kinds.items() if _explains(np.log(ratio), kinds[rows])), "")
     if apart:
         why = f" The column {apart!r} tells them apart."
     elif abs(rank_correlation(ratio, table.runs.size[rows])) > 0.8:

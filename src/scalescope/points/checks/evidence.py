@@ -29,6 +29,24 @@ class Evidence:
     """Our name to what it was recognised from."""
     rest: Mapping[str, Cells] = field(default_factory=dict)
     """Columns that are not ours."""
+    kinds: Mapping[str, Rows] = field(default_factory=dict)
+    """Columns of text that sort the rows into a few kinds, the names among them: number of the kind a row."""
+
+    @classmethod
+    def of(cls, runs: Runs, matches: Iterable[Match], rest: Mapping[str, Cells]) -> Evidence:
+        """Gather what the checks look at."""
+        found = {match.ours: match for match in matches}
+        label = found["name"].theirs if "name" in found else "name"
+        texts = {label: runs.names} if runs.names else {}
+        texts |= {name: column for name, column in rest.items() if not isinstance(column, np.ndarray)}
+        few = max(len(runs) // 2, 2)
+        kinds = {name: _kinds_of(cells, few) for name, cells in texts.items()}
+        return cls(
+            runs=runs,
+            matches=found,
+            rest=rest,
+            kinds={name: own for name, own in kinds.items() if own is not None},
+        )
 
     def has(self, *names: str) -> bool:
         """Whether the table has all of these columns; `size` is N as it is counted."""
@@ -62,15 +80,6 @@ class Evidence:
             if isinstance(column, np.ndarray) and len(column):
                 yield name, column
 
-    def kinds_in_rest(self) -> Iterable[tuple[str, Rows]]:
-        """Yield text columns that sort rows into a few kinds, as numbers of the kinds: names and what is not ours."""
-        columns = {"name": list(self.runs.names), **self.rest} if self.runs.names else self.rest
-        for name, column in columns.items():
-            if not isinstance(column, np.ndarray):
-                kinds = kinds_of(column)
-                if 1 <= kinds.max(initial=0) < max(len(column) // 2, 2):
-                    yield (self.theirs(name) if name == "name" else name), kinds
-
     @property
     def setting_columns(self) -> list[str]:
         """Columns that say what was done or measured, without bookkeeping."""
@@ -88,10 +97,13 @@ class Evidence:
         return f"{word} {shown}" + (f" and {len(rows) - most} more" if len(rows) > most else "")
 
 
-def kinds_of(cells: Iterable[object]) -> Rows:
-    """Number the distinct cells of a column in the order in which they occur."""
-    known: dict[str, int] = {}
-    return np.array([known.setdefault(str(cell), len(known)) for cell in cells], dtype=np.intp)
+def _kinds_of(cells: Sequence[object], most: int) -> Rows | None:
+    """Number the distinct cells in the order in which they occur; None if they are one kind or too many."""
+    words = list(map(str, cells))
+    known = {word: number for number, word in enumerate(dict.fromkeys(words))}
+    if not 2 <= len(known) <= most:
+        return None
+    return np.array(list(map(known.__getitem__, words)), dtype=np.intp)
 
 
 def sampled(n: int) -> Rows:

@@ -38,7 +38,7 @@ def _repeats(table: Evidence) -> Rows:
     if not any(name in OUTCOMES for name in names):
         return np.zeros(0, dtype=np.intp)
     keys = [np.nan_to_num(table.runs[name], nan=-1.0) for name in names]
-    keys += [kinds.astype(np.float64) for _, kinds in table.kinds_in_rest()]
+    keys += [kinds.astype(np.float64) for _, kinds in table.kinds.items()]
     keys += [column for name, column in table.numbers_in_rest() if np.unique(column).size <= len(column) // 2]
     order = np.lexsort(keys)
     same = np.ones(max(len(order) - 1, 0), dtype=np.bool_)
@@ -120,11 +120,12 @@ def about_groups(table: Evidence) -> Iterable[Finding]:
     surface = surface_of(table)
     if surface is None or surface.sd < _LEAST_GROUPS:
         return
-    kinds = {name: own[surface.rows] for name, own in table.kinds_in_rest()}
+    kinds = {name: own[surface.rows] for name, own in table.kinds.items()}
     groups = {(name,): own for name, own in kinds.items()}
     if len(kinds) > 1:
         joint = np.unique(np.stack(list(kinds.values())), axis=1, return_inverse=True)[1].reshape(-1)
-        groups[tuple(kinds)] = joint
+        if joint.max() < len(joint) / 10:
+            groups[tuple(kinds)] = joint
     for names, own in groups.items():
         number = np.unique(own).size
         if 2 <= number <= len(own) / 4 and _within(surface.residuals, own) < surface.residuals.std() / 2:
