@@ -2,9 +2,9 @@
 
     python docs/reference.py
 
-A shown output stands below `<!-- output: COMMAND -->` or `<!-- output, first N lines: COMMAND -->`, a file
-that commands read below `<!-- file: NAME -->`. Numbers may differ in their last digit between machines,
-so renew on purpose and read the difference.
+A shown output stands below `<!-- output: COMMAND -->` or `<!-- output, first N lines: COMMAND -->` (or
+last), a file that commands read below `<!-- file: NAME -->`. Numbers may differ in their last digit between
+machines, so renew on purpose and read the difference.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ from scalescope.cli.overview import GROUPS
 from scalescope.points import COLUMNS
 
 HERE = Path(__file__).parent
-PAGES = (HERE.parent / "README.md", *sorted(HERE.glob("*.md")))
+PAGES = (HERE.parent / "README.md", *sorted(HERE.rglob("*.md")))
 BLOCK = re.compile(
-    r"<!-- (?:(?P<file>file)|output(?:, first (?P<lines>\d+) lines)?): (?P<what>[^\n]*) -->\n"
+    r"<!-- (?:(?P<file>file)|output(?:, (?P<end>first|last) (?P<lines>\d+) lines)?): (?P<what>[^\n]*) -->\n"
     r"```[a-z]*\n(?P<body>.*?)```",
     re.DOTALL,
 )
@@ -269,8 +269,15 @@ def renewed(text: str) -> str:
 
 
 def _real(found: re.Match[str], files: dict[str, str]) -> str:
-    lines = run_command(found["what"], files).splitlines(keepends=True)
-    return "".join(lines[: int(found["lines"]) if found["lines"] else None])
+    return real_output(found["what"], files, found["end"], found["lines"])
+
+
+def real_output(command: str, files: dict[str, str], end: str | None, lines: str | None) -> str:
+    """What a command writes, or its first or last lines."""
+    every = run_command(command, files).splitlines(keepends=True)
+    if end is None or lines is None:
+        return "".join(every)
+    return "".join(every[: int(lines)] if end == "first" else every[-int(lines) :])
 
 
 def main() -> None:

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 from scalescope.errors import InputError
 
-_SUFFIXES = {"": 1.0, "k": 1e3, "K": 1e3, "M": 1e6, "B": 1e9, "G": 1e9, "T": 1e12, "P": 1e15}
+SUFFIXES = {"": 1.0, "k": 1e3, "K": 1e3, "M": 1e6, "B": 1e9, "G": 1e9, "T": 1e12, "P": 1e15}
+"""What may stand behind a number, and what it multiplies it by."""
 _DIGITS = r"(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+(?:_[0-9]+)*)"
 _AMOUNT = rf"({_DIGITS}(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?|\.[0-9]+(?:[eE][+-]?[0-9]+)?)"
 _NUMBER = re.compile(rf"\s*{_AMOUNT}\s*([A-Za-z]*)\s*", re.ASCII)
@@ -66,9 +67,9 @@ def parse_number(text: str, *, what: str = "number", such_as: str = "70B, 1.4T, 
     bare = text.strip()
     sign = -1.0 if bare.startswith("-") else 1.0
     match = _NUMBER.fullmatch(bare[1:] if bare[:1] in ("-", "+") else bare)
-    if match is None or match[2] not in _SUFFIXES:
+    if match is None or match[2] not in SUFFIXES:
         raise InputError(f"{text!r} is not a {what}", hint=_advice(bare, such_as))
-    return sign * _amount(match[1], _SUFFIXES[match[2]])
+    return sign * _amount(match[1], SUFFIXES[match[2]])
 
 
 def _advice(text: str, such_as: str) -> str:
@@ -76,7 +77,7 @@ def _advice(text: str, such_as: str) -> str:
     match = _NUMBER.fullmatch(text.lstrip("+-"))
     if match is not None and match[2] == "E":
         return f"E is the exponent sign; exa is written {match[1]}e18."
-    if match is not None and len(match[2]) == 1 and match[2].upper() in _SUFFIXES:
+    if match is not None and len(match[2]) == 1 and match[2].upper() in SUFFIXES:
         return f"Suffixes are capitals: {match[1]}{match[2].upper()}."
     if _DECIMAL_COMMA.fullmatch(text):
         return f"A comma separates thousands; write decimals with a point: {text.replace(',', '.')}."

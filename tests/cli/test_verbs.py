@@ -10,7 +10,6 @@ import pytest
 from scalescope.cli.options import FitOptions, parse_columns
 from scalescope.errors import InputError
 from scalescope.fitting import Fit
-from scalescope.laws import LAWS
 from scalescope.planning import MODELS, Diagnosis, Forecast, Plan
 
 QUICK = ("--resamples", "40")
@@ -134,29 +133,6 @@ class TestDiagnose:
         code, out, _ = command("diagnose", "--model", "gpt-3", "--law", tmp_path / "fit.json")
         assert code == 0
         assert "gpt-3" in out
-
-
-class TestLaws:
-    def test_all_are_listed_under_their_questions(self, command):
-        code, out, _ = command("laws")
-        assert code == 0
-        for law in LAWS.values():
-            assert law.name in out
-            assert law.formula in out
-            assert law.question in out
-
-    @pytest.mark.parametrize("name", LAWS)
-    def test_one_is_shown_with_everything_that_is_known(self, command, name):
-        _, out, _ = command("laws", name)
-        for published in LAWS[name].published.values():
-            assert published.source in out
-        assert all(caveat in out for caveat in LAWS[name].caveats)
-
-    def test_json_says_which_values_were_verified(self, command):
-        _, out, _ = command("laws", "chinchilla", "--json")
-        published = json.loads(out)["laws"][0]["published"]
-        assert published["hoffmann2022"]["verified"] is True
-        assert set(published["hoffmann2022"]["coefficients"]) == {"E", "A", "B", "alpha", "beta"}
 
 
 def test_column_mappings_are_read_from_the_last_equals_sign():

@@ -59,9 +59,9 @@ def test_a_mapping_may_use_the_letters_of_the_papers():
 def test_a_scale_in_the_header_is_read():
     matches = match_columns(["Model Size (B)", "FLOPs (1E21)", "Data size [T]"])
     assert {match.ours: match.unit for match in matches.values()} == {
-        "params": 1e9,
-        "compute": 1e21,
-        "tokens": 1e12,
+        "params": "B",
+        "compute": "1E21",
+        "tokens": "T",
     }
 
 
@@ -95,3 +95,51 @@ def test_every_alias_leads_to_a_column_and_to_one_only():
     for ours, group in ALIASES.items():
         assert {resolve_ours(alias) for alias in group} <= {ours}
     assert set(LETTERS.values()) <= set(COLUMNS)
+
+
+@pytest.mark.parametrize(
+    ("header", "ours", "unit"),
+    [
+        ("compute (PF-days)", "compute", "PF-days"),
+        ("loss [bits/token]", "loss", "bits/token"),
+        ("accuracy (%)", "accuracy", "%"),
+    ],
+)
+def test_a_unit_in_the_header_is_read(header, ours, unit):
+    (match,) = match_columns([header]).values()
+    assert (match.ours, match.unit) == (ours, unit)
+
+
+def test_a_unit_that_a_column_does_not_have_is_part_of_a_name_that_is_not_ours():
+    assert taken(["loss (furlongs)"]) == {}
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        ("params_active_precise", "params_active"),
+        ("final_loss", "loss"),
+        ("num_experts", "experts"),
+        ("dense_parameter_count", "params_active"),
+        ("total_parameter_count", "params"),
+        ("loss_validation", "loss"),
+        ("vocab_size", "vocabulary"),
+        ("Non_vocab_parameters", "params_nonembedding"),
+        ("Lossu", "loss_unigram"),
+        ("Seen Examples", "examples"),
+        ("train_set_size", "examples"),
+        ("test_loss", "loss"),
+        ("eff_params", "params"),
+        ("val_bpb", "bits_per_byte"),
+        ("d_model", "width"),
+        ("depth", "n_layers"),
+    ],
+)
+def test_headers_of_public_tables_are_recognised(theirs, ours):
+    assert taken([theirs]) == {theirs: ours}
+
+
+def test_coordinates_of_a_figure_are_left_alone_where_a_loss_is_there():
+    assert "x" not in taken(["x", "y", "loss", "Model Size"])
+    assert taken(["x", "y"]) == {"x": "x", "y": "y"}
+    assert taken(["x", "y", "loss", "N"], {"x": "x"}) == {"x": "x", "loss": "loss", "N": "params"}

@@ -9,6 +9,10 @@ from typing import Any
 import numpy as np
 
 from scalescope.fitting import Fit, Holdout, exponent_by_count, fit, roll
+from scalescope.fitting.approaches import Approaches, approaches
+from scalescope.fitting.comparison import compare
+from scalescope.fitting.isoflop_bias import isoflop_bias
+from scalescope.fitting.scores import Comparison
 from scalescope.laws import get_law
 from scalescope.planning import Forecast, diagnose, forecast, plan
 from scalescope.points import Finding, Provenance, Runs
@@ -89,6 +93,17 @@ def example_forecasts(runs: Runs, fits: dict[str, Fit], past: tuple[Holdout, ...
 
 
 @lru_cache(maxsize=1)
+def example_comparison() -> Comparison:
+    """A few laws, two cuts: enough to draw."""
+    return compare(example_runs(), ("isoflop", "chinchilla", "kaplan", "loss-compute"), n_cuts=2)
+
+
+@lru_cache(maxsize=1)
+def example_approaches() -> Approaches:
+    return approaches(example_runs(), resamples=20)
+
+
+@lru_cache(maxsize=1)
 def example_contents() -> Contents:
     """Everything a study's report can hold."""
     runs = example_runs()
@@ -105,6 +120,9 @@ def example_contents() -> Contents:
         plan=plan(fits["isoflop"], budgets, alternative=fits["chinchilla"], past=past),
         forecasts=example_forecasts(runs, fits, past),
         holdouts=past,
+        comparison=example_comparison(),
+        approaches=example_approaches(),
+        bias=isoflop_bias(runs, resamples=20),
         curves=example_curves(runs),
         diagnoses=(diagnose("GPT-3"), diagnose("Chinchilla"), diagnose("Llama-3 8B")),
         facts={

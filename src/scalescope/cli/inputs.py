@@ -54,8 +54,8 @@ def read_fit(source: str, options: FitOptions) -> Fitted:
         If it is neither, or options of a new fit are given with an old one.
     """
     from scalescope.fitting import Fit, fit
-    from scalescope.points.readers import runs_from_document
     from scalescope.points.documents import open_document
+    from scalescope.points.readers import runs_from_document
     from scalescope.points.tables import read_object
 
     document = open_document(_inside(source, ("runs.json", "runs.csv", "fit.json")))

@@ -2,87 +2,78 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from scalescope.cli.options import AsJson
 from scalescope.cli.output import answer
+from scalescope.errors import InputError, WorkError
 
 if TYPE_CHECKING:
     from scalescope.laws import Law
 
-SCHEMA = "scalescope.laws/1"
+SCHEMA = "scalescope.laws/2"
+FORMATS = ("html", "svg", "png")
 
 
-def laws(name: str | None = None, /, *, as_json: AsJson = False) -> int:
-    """List the scaling laws, or show one with its published values.
+def laws(name: str | None = None, /, *, figure: Path | None = None, as_json: AsJson = False) -> int:
+    """List the scaling laws by question, or show one in full and draw it.
 
     Parameters
     ----------
     name
-        Law to show in full.
+        Law to show: formula, variables, coefficients, limits, published values, and a drawing. A number
+        sets how many domains or breaks it has, as in `data-mixing-3`.
+    figure
+        Also write the drawing to a file: .html, or .svg and .png with the extra `images`.
     as_json
         Print everything as JSON.
     """
+    from scalescope.cli.law_lines import draw
+    from scalescope.cli.law_text import as_plain, by_question, drawing_as_plain, in_full
     from scalescope.laws import LAWS, get_law
 
-    chosen = [get_law(name)] if name else list(LAWS.values())
-    return answer(
-        _in_full(chosen[0]) if name else _by_question(chosen),
-        {"schema": SCHEMA, "laws": [_plain(law) for law in chosen]},
-        as_json=as_json,
-        next_step=f"scalescope fit runs.csv --law {chosen[0].name}" if name else "scalescope laws chinchilla",
-    )
+    if name is None:
+        if figure is not None:
+            raise InputError(
+                "a figure shows one law", hint="Name it: scalescope laws chinchilla --figure law.html"
+            )
+        every = list(LAWS.values())
+        plain = {"schema": SCHEMA, "laws": [as_plain(law) for law in every]}
+        return answer(by_question(every), plain, as_json=as_json, next_step="scalescope laws chinchilla")
+    law = get_law(name)
+    drawing = draw(law)
+    text = in_full(law, drawing)
+    if figure is not None:
+        text += f"\n\nfigure: {_written(law, figure)}"
+    plain = {"schema": SCHEMA, "laws": [as_plain(law) | {"drawing": drawing_as_plain(drawing)}]}
+    return answer(text, plain, as_json=as_json, next_step=f"scalescope fit runs.csv --law {law.name}")
 
 
-def _by_question(chosen: list[Law]) -> str:
-    width = max(len(law.name) for law in chosen)
-    lines: list[str] = []
-    for question in dict.fromkeys(law.question for law in chosen):
-        lines += ["", question]
-        for law in chosen:
-            if law.question == question:
-                lines += [f"  {law.name:<{width}}  {law.formula}", f"  {'':<{width}}  {law.title}"]
-    return "\n".join(lines[1:])
+def _written(law: Law, path: Path) -> Path:
+    """Draw a law into a file.
 
+    Raises
+    ------
+    InputError
+        If the file's ending names no format.
+    WorkError
+        If the format needs an extra that is not installed, or the file cannot be written.
+    """
+    import scalescope
 
-def _in_full(law: Law) -> str:
-    lines = [
-        f"{law.name}: {law.title}",
-        f"  answers       {law.question}",
-        f"  formula       {law.formula}",
-        f"  variables     {', '.join(law.variables)}",
-        f"  coefficients  {', '.join(law.coefficients)}",
-        f"  reference     {law.reference}",
-    ]
-    for name, published in law.published.items():
-        mark = "verified" if published.verified else "not verified"
-        values = ", ".join(f"{key} = {value:.6g}" for key, value in published.coefficients.items())
-        lines += [
-            "",
-            f"published {name} ({mark}): {values}",
-            f"  N counts {published.count}; {published.source}",
-        ]
-        lines += [f"  {published.note}"] if published.note else []
-    if law.caveats:
-        lines += ["", "mind", *(f"  {caveat}" for caveat in law.caveats)]
-    return "\n".join(lines)
-
-
-def _plain(law: Law) -> dict[str, Any]:
-    fields = ("name", "title", "question", "formula", "reference", "caveats", "target")
-    published = {
-        name: {
-            "coefficients": dict(values.coefficients),
-            "source": values.source,
-            "count": values.count,
-            "verified": values.verified,
-            "note": values.note,
-            "ranges": {variable: list(span) for variable, span in values.ranges.items()},
-        }
-        for name, values in law.published.items()
-    }
-    return {field: getattr(law, field) for field in fields} | {
-        "variables": {name: one.column for name, one in law.variables.items()},
-        "coefficients": {name: one.meaning for name, one in law.coefficients.items()},
-        "published": published,
-    }
+    kind = path.suffix.removeprefix(".").lower()
+    if kind not in FORMATS:
+        raise InputError(f"{path} names no kind of figure", hint=f"End it with .{', .'.join(FORMATS)}.")
+    chart = scalescope.plot(law)
+    try:
+        chart.save(path, format=kind, **({"inline": True} if kind == "html" else {}))
+    except (ImportError, ValueError) as error:
+        raise WorkError(
+            f"{path} could not be drawn: {error}", hint="pip install 'scalescope[images]'"
+        ) from error
+    except OSError as error:
+        raise WorkError(
+            f"{path} could not be written: {error.strerror}", hint="Choose another file."
+        ) from error
+    return path

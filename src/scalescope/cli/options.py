@@ -57,10 +57,10 @@ class FitOptions:
     count
         Column that N counts: params, params_nonembedding, params_matmul or params_active.
     units
-        Units of columns that are not in base units, separated by commas: `loss=bits,compute=PF-days,params=M`. Any
-        column takes k, M, B, T or 1e21; compute PF-days, PFLOP and the like; a loss bits, bits/byte, perplexity or
-        log; a share %; tokens characters or bytes. What is per byte or character needs bytes_per_token=4.2 or
-        characters_per_token=4.2 among them.
+        Units of columns that are not in base units, as `loss=bits,compute=PF-days,params=M`. Any column
+        takes k, M, B, T or 1e21; compute PF-days, PFLOP and the like; a loss bits, bits/byte, perplexity or
+        log; a share %; tokens characters or bytes. What is per byte or character needs bytes_per_token=4.2
+        or characters_per_token=4.2 among them.
     """
 
     law: str | None = None

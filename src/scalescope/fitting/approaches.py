@@ -7,7 +7,7 @@ share the runs and their noise but not their errors of form, so their difference
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any, ClassVar
@@ -190,7 +190,7 @@ def approaches(
         missed={name: str(error) for name, error in missed.items()},
         exponents_by_count=by_count,
         level=level,
-        findings=(*_disagreements(rows, at), *doubt_about_count(by_count)),
+        findings=(*disagreements(rows, at), *doubt_about_count(by_count)),
         provenance=Provenance(
             source=runs.provenance.source,
             options={"law": law, "resamples": resamples, "level": level, "compute": at},
@@ -251,8 +251,11 @@ def _row(name: str, a: Array, b: Array, size: Array, tokens: Array, level: float
     )
 
 
-def _disagreements(rows: list[Approach], compute: float) -> tuple[Finding, ...]:
-    """Pairs whose intervals of N*, or of a, have nothing in common; the raw parabolas are not asked."""
+def disagreements(rows: Sequence[Approach], compute: float) -> tuple[Finding, ...]:
+    """Return a finding for each pair whose intervals of N*, or of a, have nothing in common.
+
+    Parabolas with their bias are not asked where they are there without it.
+    """
     asked = [row for row in rows if row.name != "2" or "2 corrected" not in {one.name for one in rows}]
     findings = []
     for one, other in combinations(asked, 2):

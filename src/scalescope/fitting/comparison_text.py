@@ -12,7 +12,7 @@ from scalescope.units import format_factor, format_percent, format_significant
 
 MOST = 20
 """Laws in the table; the rest are counted."""
-EDGES = (1.0, 3.2, 10.0, 32.0)
+EDGES = (1.0, 3.2, 10.0)
 """Where the columns of extrapolation ratio begin: half decades."""
 WIDTH = 100
 
@@ -51,23 +51,22 @@ def _bin(ratio: float) -> int:
 
 
 def _header(unit: str, bins: Sequence[int]) -> str:
-    edges = [format_factor(EDGES[index]) for index in range(len(EDGES))]
     spans = [
-        f"{edges[index]}-{edges[index + 1]}" if index + 1 < len(EDGES) else f">{edges[index]}"
+        f"<{format_factor(EDGES[index + 1])}" if index + 1 < len(EDGES) else f">{format_factor(EDGES[index])}"
         for index in bins
     ]
-    columns = "".join(f"{span:>11}" for span in spans)
-    return f"{'error':>7}{'rms' + unit:>11}{columns}{'lean':>8}{'chance':>8}{'weight':>8}{'covers':>8}"
+    columns = "".join(f"{span:>8}" for span in spans)
+    return f"{'error':>7}{'rms' + unit:>10}{columns}{'lean':>8}{'chance':>8}{'weight':>8}{'covers':>8}"
 
 
 def _row(score: Score, width: int, comparison: Comparison, bins: Sequence[int]) -> str:
     rank = f"{score.rank or ''}{'=' if score.tied else ''}{'^' if score.envelope_only else ''}"
     own = [one for one in comparison.holdouts if one.law == score.law]
-    by_bin = "".join(f"{_percent(_rms([o for o in own if _bin(o.ratio) == index])):>11}" for index in bins)
+    by_bin = "".join(f"{_percent(_rms([o for o in own if _bin(o.ratio) == index])):>8}" for index in bins)
     lean = f"{100 * np.expm1(score.mean_log_error):+.1f}%"
     return (
         f"{rank:>5} {score.law:<{width}}  {_percent(score.typical_log_error):>7}"
-        f"{format_significant(score.rms_error, 2):>11}{by_bin}{lean:>8}{score.chance:>8.2f}"
+        f"{format_significant(score.rms_error, 2):>10}{by_bin}{lean:>8}{score.chance:>8.2f}"
         f"{score.weight:>8.2f}{_covered(score):>8}"
     )
 

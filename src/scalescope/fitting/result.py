@@ -16,16 +16,45 @@ from scalescope.points import Array, Estimate, Finding, Provenance, from_plain, 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Alternative:
+    """Another optimum, which the runs cannot tell from the best."""
+
+    coefficients: Mapping[str, float]
+    """In natural units."""
+    objective: float
+    excess: float
+    """Share by which the objective is above the lowest."""
+    decisions: Mapping[str, float] = field(default_factory=dict)
+    """What one would do with it; see `Certificate.decisions`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Certificate:
     """Evidence that the optimum is one."""
 
     n_starts: int
+    """Distinct starts that were followed to their end."""
     share_at_optimum: float
     """Share of the starts that ended within 1e-6 (relative) of the best objective."""
     gradient_norm: float
     """Norm of the objective's gradient at the optimum, in the fitted (log) coordinates."""
     at_bound: tuple[str, ...] = ()
     """Coefficients that ended at a limit."""
+    n_starts_given: int = 0
+    """Starts before those that differ only in coefficients that can be solved for were joined."""
+    n_runs_tried: int = 0
+    """Runs that the starts were tried on; the best ends went on with all runs."""
+    relative_gradient: float = 0.0
+    """Share of the pulls of the runs on the coefficients that does not cancel."""
+    unmoved: tuple[str, ...] = ()
+    """Coefficients that are where the best start had them."""
+    near_share: float = 0.01
+    """Share by which an objective may be higher and count as near-equal."""
+    alternatives: tuple[Alternative, ...] = ()
+    """Near-equal optima at other coefficients, the lowest first."""
+    decisions: Mapping[str, float] = field(default_factory=dict)
+    """What the best optimum says at ten times the largest compute: `exponent`, `size`, `tokens_per_param`; or
+    `prediction` at the far corner of the runs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

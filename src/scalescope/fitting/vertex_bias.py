@@ -12,6 +12,8 @@ from scalescope.points import Array
 
 _BEYOND = np.log(1e3)
 """How far outside its sizes the minimum of a budget is looked for."""
+MOST_BENT = 4
+"""Degree of the relation of tokens to size along a budget, at most."""
 _GOLDEN = (np.sqrt(5) - 1) / 2
 
 
@@ -43,11 +45,13 @@ def vertex_bias(law: Law, theta: Array, valleys: tuple[Valley, ...]) -> VertexBi
     parts = [_vertex_and_minimum(law, theta, valley) for valley in valleys]
     vertices, truths = [bend for bend, _ in parts], [truth for _, truth in parts]
     size, true_size = stack_bends(vertices, "log_size"), np.stack(truths, axis=1)
-    true_tokens = np.stack([_tokens_at(v, u) for v, u in zip(valleys, truths, strict=True)], axis=1)
-    slopes = np.array([_token_slope(valley) for valley in valleys])
+    tokens, true_tokens = (
+        np.stack([_Tokens.of(valley).at(u) for valley, u in zip(valleys, at.T, strict=True)], axis=1)
+        for at in (size, true_size)
+    )
     return VertexBias(
         log_size=size - true_size,
-        log_tokens=slopes * (size - true_size),
+        log_tokens=tokens - true_tokens,
         true_size=true_size,
         true_tokens=true_tokens,
         variance=stack_bends(vertices, "size_variance"),
@@ -63,8 +67,10 @@ def _vertex_and_minimum(law: Law, theta: Array, valley: Valley) -> tuple[Bend, A
     columns = theta.T[:, :, None]
     loss = law.value(columns, N=np.exp(valley.log_size), D=np.exp(valley.log_tokens))
 
+    tokens = _Tokens.of(valley)
+
     def along(log_size: Array) -> Array:
-        at = {"N": np.exp(log_size), "D": np.exp(_tokens_at(valley, log_size))}
+        at = {"N": np.exp(log_size), "D": np.exp(tokens.at(log_size))}
         return law.value(columns, **{name: value[:, None] for name, value in at.items()})[:, 0]
 
     ends = valley.log_size.min() - _BEYOND, valley.log_size.max() + _BEYOND
@@ -76,13 +82,38 @@ def _vertex_and_minimum(law: Law, theta: Array, valley: Valley) -> tuple[Bend, A
     return valley.bend(loss), (low + high) / 2
 
 
-def _tokens_at(valley: Valley, log_size: Array) -> Array:
-    """Return ln D on the budget's own relation to ln N."""
-    off = log_size - valley.log_size.mean()
-    return np.asarray(valley.log_tokens.mean() + _token_slope(valley) * off)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Tokens:
+    """ln D along a budget as a polynomial in ln N: a line where the compute is 6 N D, else a little bent."""
+
+    middle: float
+    half: float
+    """Half the span of ln N; the polynomial goes on as a straight line beyond."""
+    polynomial: Array
+    """Highest power first, of (ln N - middle) / half."""
+
+    @classmethod
+    def of(cls, valley: Valley) -> _Tokens:
+        """Take the lowest degree that predicts left-out runs as well as any."""
+        low, high = float(valley.log_size.min()), float(valley.log_size.max())
+        x = (valley.log_size - (low + high) / 2) / ((high - low) / 2)
+        n_sizes = len(np.unique(np.round(x, 6)))
+        degrees = range(1, max(2, min(MOST_BENT, n_sizes - 2) + 1))
+        errors = [_left_out_error(x, valley.log_tokens, degree) for degree in degrees]
+        good = next(at for at, error in enumerate(errors) if error <= 1.1 * min(errors) + 1e-9)
+        polynomial = np.polyfit(x, valley.log_tokens, degrees[good])
+        return cls(middle=(low + high) / 2, half=(high - low) / 2, polynomial=polynomial)
+
+    def at(self, log_size: Array) -> Array:
+        """Return ln D, the shape of `log_size`."""
+        x = (log_size - self.middle) / self.half
+        inside = np.clip(x, -1.0, 1.0)
+        slope = np.polyval(np.polyder(self.polynomial), inside)
+        return np.asarray(np.polyval(self.polynomial, inside) + slope * (x - inside))
 
 
-def _token_slope(valley: Valley) -> float:
-    """Slope of ln D in ln N along a budget: -1 where the compute is 6 N D, and not far from it elsewhere."""
-    centred = valley.log_size - valley.log_size.mean()
-    return float(centred @ valley.log_tokens / (centred @ centred))
+def _left_out_error(x: Array, y: Array, degree: int) -> float:
+    """Root mean square error of each run by the polynomial through the others."""
+    basis = np.vander(x, degree + 1)
+    hat = basis @ np.linalg.pinv(basis)
+    return float(np.sqrt(np.mean(((y - hat @ y) / np.maximum(1 - np.diag(hat), 1e-9)) ** 2)))

@@ -134,6 +134,16 @@ class Law(ABC):
     def gradient(self, theta: Array, **x: Array) -> Array:
         """Derivative of the value by each coefficient in natural units, stacked on the first axis."""
 
+    def value_and_gradient(self, theta: Array, **x: Array) -> tuple[Array, Array]:
+        """Both at once; a law overrides it where they share costly parts, since a fit always needs both."""
+        return self.value(theta, **x), self.gradient(theta, **x)
+
+    def __init_subclass__(cls) -> None:
+        # A law that replaces a formula it inherits must not keep the fused form of the old one.
+        own = vars(cls)
+        if ("value" in own or "gradient" in own) and "value_and_gradient" not in own:
+            cls.value_and_gradient = Law.value_and_gradient  # type: ignore[method-assign]
+
     def starts(self, target: Array, **x: Array) -> Array:
         """Starting points for a fit to these data, shape (n_starts, n_coefficients), natural units.
 

@@ -109,7 +109,7 @@ class Broken(Law):
         columns = [floor, np.exp(np.clip(line[:, 0], -200, 200)), line[:, 1]]
         for i, d in enumerate(at):
             columns += [line[:, 2 + i], np.exp(d), width]
-        return np.clip(np.column_stack(columns), *self.bounds())
+        return np.asarray(np.clip(np.column_stack(columns), *self.bounds()))
 
     def _power(self, theta: Array, log_x: Array) -> Array:
         """Everything but the floor, through its logarithm."""

@@ -43,15 +43,30 @@ class Chinchilla(Law):
     def value(self, theta: Array, **x: Array) -> Array:
         """Predicted loss, nats per token; `theta` is ordered as `coefficients`."""
         E, A, B, alpha, beta = theta
-        return np.asarray(E + A * x["N"] ** -alpha + B * x["D"] ** -beta)
+        return np.asarray(E + A * np.exp(-alpha * np.log(x["N"])) + B * np.exp(-beta * np.log(x["D"])))
 
     def gradient(self, theta: Array, **x: Array) -> Array:
         """Derivative by each coefficient, stacked first."""
+        return Chinchilla.value_and_gradient(self, theta, **x)[1]
+
+    def value_and_gradient(self, theta: Array, **x: Array) -> tuple[Array, Array]:
+        """Both at once, with one exponential for each term and hardly an array that is not returned."""
         E, A, B, alpha, beta = theta
-        log_N, log_D = np.log(x["N"]), np.log(x["D"])
-        size, data = np.exp(-alpha * log_N), np.exp(-beta * log_D)
-        parts = (np.ones_like(E * size), size, data, -A * size * log_N, -B * data * log_D)
-        return np.stack(np.broadcast_arrays(*parts))
+        less_N, less_D = -np.log(x["N"]), -np.log(x["D"])
+        whole = np.broadcast_shapes(np.shape(E), less_N.shape)
+        # In memory the coefficients are the last axis but one: sums over rows run fastest like this.
+        stacked = np.empty((*whole[:-1], 5, *whole[-1:]))
+        out = np.moveaxis(stacked, -2, 0) if whole else stacked
+        one, size, data, by_alpha, by_beta = (out[i, ...] for i in range(5))
+        one.fill(1.0)
+        np.exp(np.multiply(alpha, less_N, out=size), out=size)
+        np.exp(np.multiply(beta, less_D, out=data), out=data)
+        value, data_term = A * size, B * data
+        np.multiply(value, less_N, out=by_alpha)
+        np.multiply(data_term, less_D, out=by_beta)
+        value += data_term
+        value += E
+        return value, out
 
     def starts(self, target: Array, **x: Array) -> Array:
         """Exponents and floors on a grid; A and B share what the floor leaves at the median run."""

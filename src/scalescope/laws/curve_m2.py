@@ -46,4 +46,4 @@ class CurveM2(Law):
         """Floors on a grid; straight lines through what is above them."""
         floors = floors_below(target)
         line = fit_lines([np.ones_like(target), np.log(x["x"])], *logs_above(floors, target))
-        return np.clip(np.column_stack([floors, np.exp(line[:, 0]), line[:, 1]]), *self.bounds())
+        return np.asarray(np.clip(np.column_stack([floors, np.exp(line[:, 0]), line[:, 1]]), *self.bounds()))

@@ -56,4 +56,4 @@ class CurveM3(Law):
         log_y, weights = (np.broadcast_to(part, inside.shape) for part in logs_above(np.zeros(1), target))
         line = fit_lines([np.ones_like(target), -inside], log_y, weights)
         theta = np.column_stack([np.exp(np.clip(line[:, 0], -200, 200)), np.exp(-bends), line[:, 1]])
-        return np.clip(theta, *self.bounds())
+        return np.asarray(np.clip(theta, *self.bounds()))

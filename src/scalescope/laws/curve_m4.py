@@ -76,7 +76,7 @@ class CurveM4(Law):
         q = np.log(share) - alpha[:, None] * np.log1p(-share) + ((1 - alpha) * np.log(top - floor))[:, None]
         line = fit_lines([np.ones_like(target), np.log(x["x"])], q, np.ones_like(q))
         scale = np.exp(np.clip(line[:, 0], -200, 200))
-        return np.clip(np.column_stack([floor, top, alpha, scale, line[:, 1]]), *self.bounds())
+        return np.asarray(np.clip(np.column_stack([floor, top, alpha, scale, line[:, 1]]), *self.bounds()))
 
 
 def _softplus(z: Array) -> Array:
@@ -103,7 +103,7 @@ def _solve(theta: Array, log_x: Array) -> Array:
         if not (np.abs(step) > 1e-12 * (1 + np.abs(s))).any():
             break
     # One more step from the solution carries an imaginary part, or a last rounding, to first order.
-    return s - _newton(s, q, alpha)
+    return np.asarray(s - _newton(s, q, alpha))
 
 
 def _newton(s: Array, q: Array, alpha: Array) -> Array:

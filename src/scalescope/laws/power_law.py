@@ -49,4 +49,4 @@ class PowerLaw(Law):
         """Return the straight line through the logarithms."""
         log_y, weights = logs_above(np.zeros(1), target)
         line = fit_lines([np.ones_like(target), np.log(x["x"])], log_y, weights)
-        return np.clip(np.column_stack([np.exp(line[:, 0]), line[:, 1]]), *self.bounds())
+        return np.asarray(np.clip(np.column_stack([np.exp(line[:, 0]), line[:, 1]]), *self.bounds()))

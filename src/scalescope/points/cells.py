@@ -11,11 +11,12 @@ import numpy as np
 
 from scalescope.errors import InputError
 from scalescope.points.estimates import Array
-from scalescope.units import parse_number
+from scalescope.units import SUFFIXES, parse_number
 
 Cells = Array | list[Any]
 """One column: plain numbers, or cells as they were written (text, numbers, None)."""
 
+_BLANK = {"nan", "NaN", "NA", "N/A", "null", "None"}
 _MISSING = {"", "nan", "na", "n/a", "null", "none", "-"}
 _TRUTH = {"true": 1.0, "false": 0.0}
 _ONE_COMMA = re.compile(r"\s*[+-]?[0-9]{1,3},[0-9]{3}(?:[eE][+-]?[0-9]+)?\s*", re.ASCII)
@@ -76,15 +77,31 @@ def compact(cells: Sequence[Any]) -> Cells:
         else:
             return list(cells)
     except ValueError:
-        blank = ["nan" if not cell or cell in ("NA", "N/A", "null", "None") else cell for cell in cells]
-        try:
-            values = np.fromiter(map(float, blank), np.float64, len(cells))
-        except ValueError:
-            return list(cells)
+        return _suffixed(cells)
     except OverflowError:
         return list(cells)
     # "inf" is a word and 1e999 a number: which it was, only the text tells.
     return list(cells) if np.isinf(values).any() else values
+
+
+def _suffixed(cells: Sequence[Any]) -> Cells:
+    """Like `compact` for text with blanks or suffixes in it."""
+    try:
+        values = np.array(
+            [
+                math.nan
+                if not cell or cell in _BLANK
+                else float(cell)
+                if cell[-1] not in SUFFIXES
+                else float(cell[:-1]) * SUFFIXES[cell[-1]]
+                for cell in cells
+            ]
+        )
+    except ValueError:
+        return list(cells)
+    # "nanB" and the like are no numbers.
+    words = np.isinf(values).any() or any("n" in cell.lower() and cell not in _BLANK for cell in cells)
+    return list(cells) if words else values
 
 
 def number(cell: Any, *, separator: str = ",") -> float:

@@ -34,7 +34,7 @@ def total_of_nonembedding(nonembedding: Array) -> Array:
 
 
 def nonembedding_of_total(total: Array) -> Array:
-    """Estimate the parameters outside the embedding from all, any shape: the inverse of the relation above."""
+    """Estimate the parameters outside the embedding from all, any shape: the inverse of that relation."""
     # With u the cube root of N_ne, u^3 + omega u = N is monotone; Newton from above converges from any N.
     total = np.asarray(total, dtype=np.float64)
     root = np.cbrt(total)
@@ -46,16 +46,16 @@ def nonembedding_of_total(total: Array) -> Array:
 def convert(runs: Runs, units: Mapping[str, str | float]) -> Runs:
     """Take columns as given in other units and bring them to base units.
 
-    A third of size, tokens and compute that was derived is derived again; a standard error of the loss follows
-    the loss.
+    A third of size, tokens and compute that was derived is derived again; a standard error of the loss
+    follows the loss.
 
     Parameters
     ----------
     runs
         A table whose numbers are not in base units yet.
     units
-        Column to the unit that its numbers are in, such as `{"loss": "bits", "compute": "PF-days"}`, and where
-        needed `bytes_per_token` or `characters_per_token`; see `conversions.to_base`.
+        Column to the unit that its numbers are in, such as `{"loss": "bits", "compute": "PF-days"}`, and
+        where needed `bytes_per_token` or `characters_per_token`; see `conversions.to_base`.
 
     Raises
     ------
@@ -186,7 +186,7 @@ def recount(
     doubt = Finding(
         code="RUN008",
         text=f"Estimated {how}.",
-        hint="It holds for models shaped like those of Hoffmann et al.; give vocabulary and width to be exact.",
+        hint="It holds for models like those of Hoffmann et al.; vocabulary and width make it exact.",
     )
     return replace(found, findings=(*found.findings, doubt))
 
@@ -248,7 +248,9 @@ def recompute(runs: Runs, how: Literal["6ND", "exact"] = "6ND") -> Runs:
         if missing:
             raise InputError(
                 f"exact FLOP need {', '.join(missing)}, which the table lacks",
-                hint="Recount N by params_matmul first." if missing == ["params_matmul"] else "Add the columns.",
+                hint="Recount N by params_matmul first."
+                if missing == ["params_matmul"]
+                else "Add the columns.",
             )
         attention = runs["n_layers"] * runs["context"] * runs["width"]
         compute = 6 * runs.tokens * (runs["params_matmul"] + attention)

@@ -1,8 +1,8 @@
 r"""Units that a column may be given in, and their conversion to and from the base unit; never a guess.
 
-1 PF-day is :math:`10^{15} \cdot 86400 = 8.64 \cdot 10^{19}` FLOP. A loss of b bits is :math:`b \ln 2` nats; one
-of b bits per byte is :math:`b \ln 2` times the bytes of a token in nats per token; a perplexity p is
-:math:`\ln p` nats.
+1 PF-day is :math:`10^{15} \cdot 86400 = 8.64 \cdot 10^{19}` FLOP. A loss of b bits is :math:`b \ln 2`
+nats; one of b bits per byte is :math:`b \ln 2` times the bytes of a token in nats per token; a perplexity p
+is :math:`\ln p` nats.
 """
 
 from __future__ import annotations
@@ -89,8 +89,8 @@ def to_base(column: str, values: Array, unit: str, rates: TextRates = NO_RATES) 
     values
         Any shape.
     unit
-        `M`, `B`, `1e21` for any column; `PF-days` and the like for compute; `bits`, `bits/byte`, `perplexity`,
-        `log` for a loss; `%` for a share; `characters` or `bytes` for tokens; `h` for seconds.
+        `M`, `B`, `1e21` for any column; `PF-days` and the like for compute; `bits`, `bits/byte`,
+        `perplexity`, `log` for a loss; `%` for a share; `characters` or `bytes` for tokens; `h` for seconds.
     rates
         Needed for units per byte or per character.
 
@@ -151,10 +151,25 @@ def plain_unit(unit: str) -> str:
 
 
 _SYNONYMS = {
-    **{"thousand": "k", "million": "m", "billion": "b", "trillion": "t", "g": "b"},
-    **{"bpb": "bit/byte", "bpc": "bit/character", "bit/char": "bit/character", "nat/char": "nat/character"},
-    **{"percent": "%", "ppl": "perplexity", "ln": "log", "hour": "h", "hr": "h", "day": "d", "minute": "min"},
-    **{"sec": "s", "second": "s", "char": "character"},
+    "thousand": "k",
+    "million": "m",
+    "billion": "b",
+    "trillion": "t",
+    "g": "b",
+    "bpb": "bit/byte",
+    "bpc": "bit/character",
+    "bit/char": "bit/character",
+    "nat/char": "nat/character",
+    "percent": "%",
+    "ppl": "perplexity",
+    "ln": "log",
+    "sec": "s",
+    "second": "s",
+    "minute": "min",
+    "hour": "h",
+    "hr": "h",
+    "day": "d",
+    "char": "character",
 }
 
 _Makers = Mapping[str, Callable[[TextRates], Unit]]
@@ -168,7 +183,7 @@ def _times(factor: float) -> Unit:
     )
 
 
-def _fixed(**factors: float) -> _Makers:
+def _fixed(factors: Mapping[str, float]) -> _Makers:
     return {name: _always(_times(factor)) for name, factor in factors.items()}
 
 
@@ -179,15 +194,13 @@ def _always(unit: Unit) -> Callable[[TextRates], Unit]:
 _LOGARITHM = Unit(forward=np.exp, back=np.log, slope=np.exp)
 _PERPLEXITY = Unit(forward=np.log, back=np.exp, slope=lambda values: 1 / values)
 
-_SCALES = _fixed(k=1e3, M=1e6, B=1e9, T=1e12)
-_COMPUTE = _fixed(
-    **{"FLOP": 1.0, "TFLOP": 1e12, "PFLOP": 1e15, "EFLOP": 1e18, "ZFLOP": 1e21},
-    **{"PF-days": PF_DAY, "TF-days": PF_DAY / 1e3, "EF-days": PF_DAY * 1e3, "PF-hours": PF_DAY / 24},
-)
-_TIME = _fixed(s=1.0, min=60.0, h=3600.0, d=86400.0)
-_SHARE = _fixed(**{"%": 0.01})
+_SCALES = _fixed({"k": 1e3, "M": 1e6, "B": 1e9, "T": 1e12})
+_AMOUNTS = _fixed({"FLOP": 1.0, "TFLOP": 1e12, "PFLOP": 1e15, "EFLOP": 1e18, "ZFLOP": 1e21})
+_DAYS = _fixed({"PF-days": PF_DAY, "TF-days": PF_DAY / 1e3, "EF-days": PF_DAY * 1e3, "PF-hours": PF_DAY / 24})
+_TIME = _fixed({"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0})
+_SHARE = _fixed({"%": 0.01})
 _PER_TOKEN: _Makers = {
-    **_fixed(nats=1.0, bits=BITS),
+    **_fixed({"nats": 1.0, "bits": BITS}),
     "nats/byte": lambda rates: _times(rates.per_byte()),
     "bits/byte": lambda rates: _times(rates.per_byte() * BITS),
     "nats/character": lambda rates: _times(rates.per_character()),
@@ -199,23 +212,23 @@ _LOSS: _Makers = {
     "log": _always(_LOGARITHM),
 }
 _PER_BYTE: _Makers = {
-    **_fixed(**{"bits/byte": 1.0, "nats/byte": 1 / BITS}),
+    **_fixed({"bits/byte": 1.0, "nats/byte": 1 / BITS}),
     "nats": lambda rates: _times(1 / (BITS * rates.per_byte())),
     "bits": lambda rates: _times(1 / rates.per_byte()),
 }
 _TOKENS: _Makers = {
     **_SCALES,
-    **_fixed(tokens=1.0),
+    **_fixed({"tokens": 1.0}),
     "characters": lambda rates: _times(1 / rates.per_character()),
     "bytes": lambda rates: _times(1 / rates.per_byte()),
 }
 _BY_UNIT: dict[str, _Makers] = {
-    "FLOP": {**_COMPUTE, **_SCALES},
+    "FLOP": {**_AMOUNTS, **_DAYS, **_SCALES},
     "s": _TIME,
     "nats/token": _PER_TOKEN,
     "bits/byte": _PER_BYTE,
     "tokens": _TOKENS,
-    "nats": _fixed(nats=1.0, bits=BITS),
+    "nats": _fixed({"nats": 1.0, "bits": BITS}),
 }
 SHARES = ("accuracy", "error", "mixture", "quality", "sparsity", *(f"share_{i}" for i in range(1, 9)))
 """Columns that are shares of one, which people write as percent."""

@@ -15,7 +15,9 @@ from scalescope.points.columns import BOOKKEEPING, OUTCOMES
 from scalescope.points.naming import Match
 from scalescope.points.tables import Table
 
-_SOUNDS = re.compile(r"loss|perplexity|ppl|bpb|(?<![a-z])err|(?<![a-z])acc|score|reward|nll|entropy", re.IGNORECASE)
+_SOUNDS = re.compile(
+    r"loss|perplexity|ppl|bpb|(?<![a-z])err|(?<![a-z])acc|score|reward|nll|entropy", re.IGNORECASE
+)
 _NOT_IT = re.compile(r"upper|lower|std|train|low|high|min|max", re.IGNORECASE)
 _VARIABLES = ("params", "tokens", "compute", "examples", "x")
 
@@ -41,16 +43,17 @@ def require(table: Table, matches: Mapping[str, Match], *, mapped: bool) -> None
     free = _free_numbers(table, matches)
     outcomes = [ours for ours in known if ours in OUTCOMES]
     variables = [ours for ours in known if ours not in OUTCOMES]
-    if variables and not outcomes and free and not mapped:
-        _refuse(table, matches, free, "the loss or another outcome", ("loss",))
+    # Sizes and token counts alone say nothing; of a compute they may be the best, which laws predict.
+    only_chosen = set(known) <= {"params", "tokens"}
+    if variables and not outcomes and not mapped and (free or only_chosen):
+        _refuse(table, free, "the loss or another outcome", ("loss",))
     if len(known) < 2:
-        what = "what a law reads, such as size, tokens or compute" if outcomes else "the loss or what it depends on"
-        _refuse(table, matches, free, what, _VARIABLES if outcomes else ("loss", *_VARIABLES))
+        if outcomes:
+            _refuse(table, free, "what a law reads, such as size, tokens or compute", _VARIABLES)
+        _refuse(table, free, "the loss or what it depends on", ("loss", *_VARIABLES))
 
 
-def _refuse(
-    table: Table, matches: Mapping[str, Match], free: list[str], what: str, lacking: tuple[str, ...]
-) -> None:
+def _refuse(table: Table, free: list[str], what: str, lacking: tuple[str, ...]) -> None:
     shown = ", ".join(list(table.columns)[:12]) + (", ..." if len(table.columns) > 12 else "")
     raise InputError(
         f"{table.source} has no column for {what}; it has {shown}",
@@ -69,7 +72,8 @@ def _suggestion(free: list[str], lacking: tuple[str, ...]) -> str:
     sounding = [theirs for theirs in free if _SOUNDS.search(theirs) and not _NOT_IT.search(theirs)]
     if "loss" in lacking and sounding:
         theirs = sounding[0]
-        ours = "error" if re.search("err", theirs, re.I) else "accuracy" if re.search("acc", theirs, re.I) else "loss"
+        kinds = {"err": "error", "acc": "accuracy"}
+        ours = next((kind for part, kind in kinds.items() if part in theirs.lower()), "loss")
         others = f" {len(sounding) - 1} others could be it too." if len(sounding) > 1 else ""
         return f"If {theirs!r} is it, map it by name: {theirs}={ours}.{others}"
     return f"Map the column that holds it by name, such as theirs={lacking[0]}."

@@ -1,4 +1,4 @@
-"""Files and standard input as bytes: found, decompressed, and their kind decided, before any is taken apart."""
+"""Files and standard input as bytes: found, decompressed, of a known kind, not yet taken apart."""
 
 from __future__ import annotations
 
@@ -58,7 +58,9 @@ def open_document(path: str | Path) -> Document:
     if str(path) == "-":
         content = _inflate(sys.stdin.buffer.read(), "standard input")
         return Document(
-            source="standard input", kind=_kind_of(content) or ".csv", content=_some(content, "standard input")
+            source="standard input",
+            kind=_kind_of(content) or ".csv",
+            content=_some(content, "standard input"),
         )
     path = Path(path)
     content, name = _read_bytes(path), path.name.lower()

@@ -104,7 +104,7 @@ def match_columns(found: Iterable[str], mapping: Mapping[str, str] | None = None
 
 
 def _without_coordinates(matches: dict[str, Match], mapping: Mapping[str, str]) -> dict[str, Match]:
-    """Leave `x` and `y` aside where other columns say what was measured: they may be anything, as of pixels."""
+    """Leave `x` and `y` aside where other columns say what was measured: they may be pixels of a figure."""
     rest = {ours for ours in matches if ours not in ("x", "y", "name")}
     if not rest & set(OUTCOMES) or not rest - set(OUTCOMES):
         return matches

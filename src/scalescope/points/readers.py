@@ -39,9 +39,9 @@ def read_runs(
 ) -> Runs:
     """Read a table of runs, or of anything else that a law is about.
 
-    It needs two columns of ours, as a rule an outcome such as the loss and what it depends on. Of size, tokens
-    and compute the third follows from C = 6 N D. Numbers may be written `70B` or `3e21`. What was recognised,
-    computed, converted, ignored or looks wrong is told in `findings`.
+    It needs two columns of ours, as a rule an outcome such as the loss and what it depends on. Of size,
+    tokens and compute the third follows from C = 6 N D. Numbers may be written `70B` or `3e21`. What was
+    recognised, computed, ignored or looks wrong is told in `findings`.
 
     Parameters
     ----------
@@ -137,20 +137,16 @@ def runs_from_frame(
     places = range(1, len(eager) + 1)
     if not cells or not places:
         raise InputError(f"the {source} has no rows", hint="It needs one row a run.")
-    digest = digest_of(
-        *(
-            part
-            for name, column in cells.items()
-            for part in (name.encode(), column.tobytes() if isinstance(column, np.ndarray) else repr(column).encode())
-        )
-    )
-    table = Table(source=source, digest=digest, columns=cells, places=places, place="row")
+    parts = (part for name, column in cells.items() for part in (name.encode(), _bytes(column)))
+    table = Table(source=source, digest=digest_of(*parts), columns=cells, places=places, place="row")
     return _runs(table, columns, count, units)
 
 
-def _runs(
-    table: Table, mapping: Mapping[str, str] | None, count: str | None, units: Units | None
-) -> Runs:
+def _bytes(column: Cells) -> bytes:
+    return column.tobytes() if isinstance(column, np.ndarray) else repr(column).encode()
+
+
+def _runs(table: Table, mapping: Mapping[str, str] | None, count: str | None, units: Units | None) -> Runs:
     matches = match_columns(table.columns, mapping)
     count = _choose_count(matches, count)
     require(table, matches, mapped=bool(mapping))
@@ -218,16 +214,16 @@ def _numbers(table: Table, match: Match) -> Array:
     return column
 
 
-def _convert(
-    table: Table, matches: Mapping[str, Match], numbers: dict[str, Array], units: Units
-) -> str:
+def _convert(table: Table, matches: Mapping[str, Match], numbers: dict[str, Array], units: Units) -> str:
     """Bring columns to base units in place, as asked or as their headers say; return what was done."""
     asked, rates = split_units(units)
     wanted = {ours: match.unit for ours, match in matches.items() if match.unit}
     for given, unit in asked.items():
         ours = resolve_ours(given) or given
         if ours not in numbers:
-            raise InputError(f"{table.source} has no column {given!r} to convert", hint=nearest(ours, numbers))
+            raise InputError(
+                f"{table.source} has no column {given!r} to convert", hint=nearest(ours, numbers)
+            )
         wanted[ours] = unit
     for ours, unit in wanted.items():
         find_unit(ours, unit, rates)
@@ -250,7 +246,7 @@ def _check_column(table: Table, match: Match, column: Array, *, gaps: bool) -> N
     logged = " If the logarithm of the loss was taken, give units loss=log." if negative else ""
     raise InputError(
         f"{_where(table, match, first)}: {table.written(match.theirs, first)[:40]!r} {what}",
-            hint=f"{rows.size} of {len(column)} rows are like this; correct or remove them.{logged}",
+        hint=f"{rows.size} of {len(column)} rows are like this; correct or remove them.{logged}",
     )
 
 

@@ -16,6 +16,7 @@ from scalescope.points.findings import Finding
 from scalescope.points.provenance import Provenance
 from scalescope.points.results import from_plain, to_plain
 
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runs:
     """Runs or other measurements, one row each.  Built by `scalescope.load_runs`, `from_columns` or a study.
@@ -177,7 +178,9 @@ class Runs:
         known = {"N": self.count, "D": "tokens", "C": "compute", "L": "loss"}
         letters = {name: letter for letter, name in known.items()}
         shown = [name for name in known.values() if name in self]
-        shown += [name for name in self.columns if name not in shown and len(shown) < 8] if len(shown) < 2 else []
+        shown += (
+            [name for name in self.columns if name not in shown and len(shown) < 8] if len(shown) < 2 else []
+        )
         n_held, counted = int(self.held_out.sum()), f" (N counts {self.count})" if self.count in self else ""
         lines = [f"{len(self)} runs, {n_held} held out{counted}"]
         lines += [_span(name, letters.get(name, ""), self.columns[name]) for name in shown]
@@ -223,7 +226,7 @@ def counts_in(columns: Iterable[str]) -> tuple[str, ...]:
 
 
 def gapless(columns: Iterable[str], count: str) -> tuple[str, ...]:
-    """Columns that may not have gaps: size, tokens, compute and loss, where the loss and two others are there."""
+    """Columns that may not have gaps: size, tokens, compute and loss, where loss and two others are there."""
     present = set(columns)
     known = present & {count, "tokens", "compute"}
     return (count, "tokens", "compute", "loss") if "loss" in present and len(known) > 1 else ()

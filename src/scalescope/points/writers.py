@@ -13,6 +13,8 @@ from typing import Any
 from scalescope.errors import InputError, MissingExtraError, WorkError
 from scalescope.points.runs import Runs
 
+_BLOCK = 10_000
+"""Rows that are spelled at once."""
 _NEXT_STEP = {
     errno.ENOSPC: "Free some space, or write elsewhere.",
     errno.EDQUOT: "Free some space, or write elsewhere.",
@@ -76,7 +78,10 @@ def _write_csv(runs: Runs, path: Path) -> None:
     with path.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(header)
-        writer.writerows([_spell(row.get(name)) for name in header] for row in runs.rows())
+        for start in range(0, len(runs), _BLOCK):
+            part = slice(start, start + _BLOCK)
+            cells = [list(map(_spell, column[part].tolist())) for column in runs.columns.values()]
+            writer.writerows(zip(*([runs.names[part]] if runs.names else []), *cells, strict=True))
 
 
 def _write_jsonl(runs: Runs, path: Path) -> None:
@@ -98,10 +103,10 @@ def _write_parquet(runs: Runs, path: Path) -> None:
     pyarrow.parquet.write_table(pyarrow.table(columns | dict(runs.columns)), path)
 
 
-def _spell(value: float | str | None) -> str:
+def _spell(value: float) -> str:
     """Write so that reading gives the same bits: whole numbers without a point, gaps as nothing."""
-    if value is None or isinstance(value, str):
-        return value or ""
+    if value != value:
+        return ""
     return str(int(value)) if value.is_integer() and abs(value) < 2**53 else repr(value)
 
 

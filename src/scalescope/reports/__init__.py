@@ -5,6 +5,6 @@ altair and jinja2 are imported when something is drawn or written, not with this
 
 from scalescope.reports.contents import Contents, Curve
 from scalescope.reports.page import render, report
-from scalescope.reports.plotting import plot
+from scalescope.reports.plotting import draw_law, plot
 
-__all__ = ["Contents", "Curve", "plot", "render", "report"]
+__all__ = ["Contents", "Curve", "draw_law", "plot", "render", "report"]

@@ -6,8 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from scalescope.fitting.approaches import Approaches
 from scalescope.fitting.holdout import Holdout
+from scalescope.fitting.isoflop_bias import IsoflopBias
 from scalescope.fitting.result import Fit
+from scalescope.fitting.scores import Comparison
 from scalescope.planning.results import Diagnosis, Forecast, Plan
 from scalescope.points import Finding, Runs, from_plain, to_plain
 
@@ -43,6 +46,12 @@ class Contents:
     written_before: bool = False
     """Whether the forecasts were written down before the held-out rung was trained."""
     holdouts: tuple[Holdout, ...] = ()
+    comparison: Comparison | None = None
+    """Laws ranked by how well they predict the dearer runs."""
+    approaches: Approaches | None = None
+    """The optimum read in three ways."""
+    bias: IsoflopBias | None = None
+    """What the parabolas' bias is on this grid."""
     curves: tuple[Curve, ...] = ()
     diagnoses: tuple[Diagnosis, ...] = ()
     facts: Mapping[str, str] = field(default_factory=dict)

@@ -87,7 +87,7 @@ def render(contents: Contents, twin_name: str = "report.json") -> str:
     from scalescope.reports.specs import in_script, specifications, variable
 
     figures = [figure for draw in FIGURES.values() if (figure := draw(contents)) is not None]
-    specs, texts = specifications(figures)
+    specs, data, texts = specifications(figures)
     scripts = [*(_vendored(name) for name in SCRIPTS), _template("report.js")]
     forecast = text.headlined(contents)
     within = None if forecast is None else text.inside(forecast)
@@ -107,9 +107,10 @@ def render(contents: Contents, twin_name: str = "report.json") -> str:
         runs=tables.all_runs(contents),
         facts=_facts(contents),
         twin_name=twin_name,
-        style=_safe(_style(figures, "".join(specs.values()))),
+        style=_safe(_style(figures, "".join((*specs.values(), data)))),
         config=_safe(in_script(theme.config())),
         specs={name: _safe(spec) for name, spec in specs.items()},
+        data=_safe(data),
         texts=_safe(texts),
         scripts=[_safe(script) for script in scripts],
         script_hashes=_safe(" ".join(_csp_hash(script) for script in scripts)),

@@ -1,7 +1,7 @@
 """What the page's script draws from: specifications, and their tables packed small.
 
-The texts of all tables stand once in the page and cells refer to them by number: so a report of some fifty
-runs stays under a megabyte, scripts included.
+The texts of all tables stand once in the page and cells refer to them by number, and a table that several
+panels draw stands once too: so a report of some fifty runs stays near a megabyte, scripts included.
 """
 
 from __future__ import annotations
@@ -15,16 +15,17 @@ from typing import Any
 from scalescope.reports.figures import Figure, Panel, theme
 
 
-def specifications(figures: list[Figure]) -> tuple[dict[str, str], str]:
-    """Return the JSON of every panel by name, and the JSON list of the texts that their tables refer to."""
+def specifications(figures: list[Figure]) -> tuple[dict[str, str], str, str]:
+    """Return the JSON of every panel by name, of the tables by name, and of the texts that they refer to."""
     texts: dict[str, int] = {}
+    data: dict[str, Any] = {}
     panels = {f"{each.name}-{i}": p for each in figures for i, p in enumerate(each.panels, start=1)}
-    specs = {name: in_script(_specification(panel, texts)) for name, panel in panels.items()}
-    return specs, in_script(list(texts))
+    specs = {name: in_script(_specification(panel, data, texts)) for name, panel in panels.items()}
+    return specs, in_script(data), in_script(list(texts))
 
 
-def _specification(panel: Panel, texts: dict[str, int]) -> dict[str, Any]:
-    """A panel without legends, as the page has its own, and with each of its tables once."""
+def _specification(panel: Panel, data: dict[str, Any], texts: dict[str, int]) -> dict[str, Any]:
+    """A panel without legends, as the page has its own, and with the names of its tables only."""
     spec = panel.chart.to_dict(validate=False)
     numbers: dict[str, set[str]] = {}
     for holder in (spec, *spec["layer"]):
@@ -35,9 +36,11 @@ def _specification(panel: Panel, texts: dict[str, int]) -> dict[str, Any]:
         for channel in ("color", "shape", "strokeDash", "opacity"):
             if "field" in layer["encoding"].get(channel, {}):
                 layer["encoding"][channel]["legend"] = None
-    datasets = {name: _packed(values, numbers[name], texts) for name, values in spec["datasets"].items()}
+    for name, values in spec["datasets"].items():
+        if name not in data:  # altair names a table by its content
+            data[name] = _packed(values, numbers[name], texts)
     kept = {key: value for key, value in spec.items() if key not in {"config", "$schema"}}
-    return kept | {"datasets": datasets}
+    return kept | {"datasets": list(spec["datasets"])}
 
 
 def _packed(values: str, numbers: set[str], texts: dict[str, int]) -> dict[str, list[Any]]:

@@ -14,7 +14,9 @@ from scalescope.points.estimates import Array
 from scalescope.points.findings import Finding
 from scalescope.units import format_percent
 
-_STEP = re.compile(r"[-_/ @.]?(?:global[-_]?)?(?:step|steps|iter|iters|iteration|ckpt|checkpoint)[-_= ]?\d+k?", re.I)
+_STEP = re.compile(
+    r"[-_/ @.]?(?:global[-_]?)?(?:step|steps|iter|iters|iteration|ckpt|checkpoint)[-_= ]?\d+k?", re.I
+)
 
 Trunks = npt.NDArray[np.intp]
 
@@ -28,7 +30,7 @@ def about_checkpoints(table: Evidence) -> Iterable[Finding]:
     n = len(table.runs)
     text = f"{n} rows hold {what}; {int(inner.sum())} of them are not the last of their run."
     if above is not None:
-        text += f" Those lie {format_percent(above)} above the last ones of other runs at like size and tokens."
+        text += f" Those lie {format_percent(above)} above the last ones of others at like size and tokens."
     yield Finding(
         code="RUN021",
         text=text,

@@ -105,7 +105,7 @@ def about_scatter(table: Evidence) -> Iterable[Finding]:
     worst = int(rows[np.argmax(np.abs(np.log(ratio / np.median(ratio))))])
     yield Finding(
         code="RUN009",
-        text=f"C / (6 N D) runs from {low} to {high}, farthest from its median in row {table.label(worst)}.{why}",
+        text=f"C / (6 N D) runs from {low} to {high}, farthest off in row {table.label(worst)}.{why}",
         hint="Rows count N or FLOP differently, or a column is off; fit rows of one convention.",
     )
 

@@ -37,7 +37,7 @@ class Evidence:
         """Gather what the checks look at."""
         found = {match.ours: match for match in matches}
         label = found["name"].theirs if "name" in found else "name"
-        texts = {label: runs.names} if runs.names else {}
+        texts: dict[str, Sequence[object]] = {label: runs.names} if runs.names else {}
         texts |= {name: column for name, column in rest.items() if not isinstance(column, np.ndarray)}
         few = max(len(runs) // 2, 2)
         kinds = {name: _kinds_of(cells, few) for name, cells in texts.items()}
@@ -108,7 +108,9 @@ def _kinds_of(cells: Sequence[object], most: int) -> Rows | None:
 
 def sampled(n: int) -> Rows:
     """Return at most `SAMPLE` evenly spaced rows of n."""
-    return np.unique(np.linspace(0, n - 1, min(n, SAMPLE)).astype(np.intp)) if n else np.zeros(0, dtype=np.intp)
+    return (
+        np.unique(np.linspace(0, n - 1, min(n, SAMPLE)).astype(np.intp)) if n else np.zeros(0, dtype=np.intp)
+    )
 
 
 def ranks(values: Array) -> Array:

@@ -24,7 +24,9 @@ def about_bits(table: Evidence) -> Iterable[Finding]:
         return
     text, unit = _beside_bits_per_byte(table) or _beside_another(table) or _above_guessing(table) or ("", "")
     if text:
-        yield Finding(code="RUN013", text=text, hint=f"Nats per token are meant; if so, give units loss={unit}.")
+        yield Finding(
+            code="RUN013", text=text, hint=f"Nats per token are meant; if so, give units loss={unit}."
+        )
 
 
 def _beside_bits_per_byte(table: Evidence) -> tuple[str, str] | None:
@@ -76,7 +78,8 @@ def about_perplexity(table: Evidence) -> Iterable[Finding]:
     elif table.has("loss"):
         loss, expected = _expected(table)
         if len(loss) and np.median(loss / expected) > 1.8 and _near(np.log(loss), expected, 0.25):
-            why = f"and its logarithm is near the {format_significant(float(np.median(expected)))} nats of such models"
+            usual = format_significant(float(np.median(expected)))
+            why = f"and its logarithm is near the {usual} nats of such models"
         other = _logarithm_of(table.runs.loss, table)
         why = f"and it is the exponential of {other!r}" if other else why
     if why:
@@ -106,8 +109,8 @@ def about_logarithm(table: Evidence) -> Iterable[Finding]:
     if _near(loss, np.log(expected), 0.15) and np.median(loss / expected) < 0.6:
         yield Finding(
             code="RUN015",
-            text=f"The median loss is {format_significant(float(np.median(loss)))}, near the logarithm of the "
-            f"{format_significant(float(np.median(expected)))} nats that such models have.",
+            text=f"The median loss is {format_significant(float(np.median(loss)))}, near the logarithm of "
+            f"the {format_significant(float(np.median(expected)))} nats that such models have.",
             hint="If the logarithm of the loss was taken, give units loss=log.",
         )
 

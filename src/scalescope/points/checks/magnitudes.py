@@ -15,8 +15,13 @@ from scalescope.units import format_significant
 
 _UNITS = {"k": 1e3, "M": 1e6, "B": 1e9, "T": 1e12}
 _COMPUTE_UNITS = {
-    **{"PF-days": PF_DAY, "PFLOP": 1e15, "EFLOP": 1e18, "ZFLOP": 1e21, "TFLOP": 1e12},
-    **{"PF-hours": PF_DAY / 24, "EF-days": PF_DAY * 1e3},
+    "PF-days": PF_DAY,
+    "PFLOP": 1e15,
+    "EFLOP": 1e18,
+    "ZFLOP": 1e21,
+    "TFLOP": 1e12,
+    "PF-hours": PF_DAY / 24,
+    "EF-days": PF_DAY * 1e3,
 }
 _FEWEST_PARAMS, _FEWEST_TOKENS, _LEAST_COMPUTE = 100.0, 1e4, 1e9
 _MOST_TOKENS_PER_PARAM = 1e6
@@ -43,6 +48,8 @@ def _is_little(table: Evidence, name: str) -> bool:
     middle, ratio = table.median(name), _tokens_per_param(table)
     if name == "tokens":
         return middle < _FEWEST_TOKENS or (middle < 1e6 and ratio < 0.01)
+    if table.derived != "tokens" and table.median("tokens") < _FEWEST_TOKENS and middle < 1e5:
+        return True  # both are scaled, and their ratio says nothing
     return middle < _FEWEST_PARAMS or (middle < 1e6 and ratio > _MOST_TOKENS_PER_PARAM)
 
 

@@ -21,13 +21,17 @@ _LEAST_GROUPS = 0.01
 """Robust spread of log loss below which groups do not matter."""
 
 
+_MIX = np.uint64(0x9E3779B97F4A7C15)
+"""An odd number of mixed bits, to make one mark of the bits of a row."""
+
+
 def about_repeats(table: Evidence) -> Iterable[Finding]:
     """Tell rows that repeat others in everything that was measured."""
     rows = _repeats(table)
     if rows.size:
         yield Finding(
             code="RUN006",
-            text=f"{rows.size} of {len(table.runs)} rows repeat the numbers of another: {table.labels(rows)}.",
+            text=f"{rows.size} of {len(table.runs)} rows repeat another: {table.labels(rows)}.",
             hint="Repeated rows make intervals too narrow.",
         )
 
@@ -40,7 +44,12 @@ def _repeats(table: Evidence) -> Rows:
     keys = [np.nan_to_num(table.runs[name], nan=-1.0) for name in names]
     keys += [kinds.astype(np.float64) for _, kinds in table.kinds.items()]
     keys += [column for name, column in table.numbers_in_rest() if np.unique(column).size <= len(column) // 2]
-    order = np.lexsort(keys)
+    marks = np.zeros(len(table.runs), dtype=np.uint64)
+    for key in keys:
+        marks = marks * _MIX ^ (key + 0.0).view(np.uint64)
+    _, which, how_often = np.unique(marks, return_inverse=True, return_counts=True)
+    rows = np.flatnonzero(how_often[which.reshape(-1)] > 1)
+    order = rows[np.lexsort([key[rows] for key in keys])]
     same = np.ones(max(len(order) - 1, 0), dtype=np.bool_)
     for key in keys:
         same &= key[order][1:] == key[order][:-1]
@@ -121,7 +130,7 @@ def about_groups(table: Evidence) -> Iterable[Finding]:
     if surface is None or surface.sd < _LEAST_GROUPS:
         return
     kinds = {name: own[surface.rows] for name, own in table.kinds.items()}
-    groups = {(name,): own for name, own in kinds.items()}
+    groups: dict[tuple[str, ...], Rows] = {(name,): own for name, own in kinds.items()}
     if len(kinds) > 1:
         joint = np.unique(np.stack(list(kinds.values())), axis=1, return_inverse=True)[1].reshape(-1)
         if joint.max() < len(joint) / 10:
@@ -131,10 +140,14 @@ def about_groups(table: Evidence) -> Iterable[Finding]:
         if 2 <= number <= len(own) / 4 and _within(surface.residuals, own) < surface.residuals.std() / 2:
             yield Finding(
                 code="RUN022",
-                text=f"Rows of different {' and '.join(map(repr, names))} ({number} groups) lie on different curves.",
+                text=f"Rows of different {_listed(names)} ({number} groups) lie on different curves.",
                 hint="Fit each group by itself, or add what tells them apart as a column of ours.",
             )
             return
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return " and ".join(map(repr, names))
 
 
 def _within(residuals: Array, kinds: Rows) -> float:

@@ -46,7 +46,10 @@ class Surface:
 
 
 def surface_of(table: Evidence) -> Surface | None:
-    """Fit a cubic in up to three logarithmic axes, linear in other settings; None where rows are too few."""
+    """Fit a polynomial in logarithmic axes, linear in other settings; None where rows are too few.
+
+    It is of the third degree where there are four rows a term, else of the second.
+    """
     if not table.has("loss"):
         return None
     rows = sampled(len(table.runs))
@@ -57,8 +60,9 @@ def surface_of(table: Evidence) -> Surface | None:
     axes, others = _standard(axes, good, 4), _standard(others, good, 3)
     if not axes:
         return None
-    design = np.concatenate([_cubic(axes), np.stack(others, axis=1) if others else _cubic(axes)[:, :0]], axis=1)
-    if good.sum() < 4 * design.shape[1]:
+    designs = (np.column_stack([_polynomial(axes, degree), *others]) for degree in (3, 2))
+    design = next((one for one in designs if good.sum() >= 4 * one.shape[1]), None)
+    if design is None:
         return None
     residuals, sd = robust_fit(design, y[good])
     settings = np.stack(others) if others else np.zeros((0, len(residuals)))
@@ -85,14 +89,16 @@ def _columns(table: Evidence, rows: Rows) -> tuple[list[Array], list[Array]]:
 def _standard(columns: list[Array], good: np.typing.NDArray[np.bool_], fewest: int) -> list[Array]:
     """Centre and scale the columns that take enough different values."""
     kept = [column[good] for column in columns]
-    return [(one - one.mean()) / one.std() for one in kept if np.unique(one).size >= fewest and one.std() > 1e-9]
+    return [
+        (one - one.mean()) / one.std() for one in kept if np.unique(one).size >= fewest and one.std() > 1e-9
+    ]
 
 
-def _cubic(axes: list[Array]) -> Array:
-    """All products of two of the axes up to the third degree, shape (n, n_terms)."""
+def _polynomial(axes: list[Array], degree: int) -> Array:
+    """All products of two of the axes up to a degree of 2 or 3, shape (n, n_terms)."""
     terms = [np.ones(len(axes[0]))]
     for i, a in enumerate(axes):
-        terms += [a, a**2, a**3]
+        terms += [a**power for power in range(1, degree + 1)]
         for b in axes[i + 1 :]:
-            terms += [a * b, a**2 * b, a * b**2]
+            terms += [a * b] if degree == 2 else [a * b, a**2 * b, a * b**2]
     return np.stack(terms, axis=1)

@@ -43,7 +43,8 @@ def about_size_and_tokens_swapped(table: Evidence) -> Iterable[Finding]:
         yield Finding(
             code="RUN017",
             text=f"There are {format_significant(float(middle), 2)} tokens per parameter in the median.",
-            hint=f"Size and tokens may be swapped; if so, map them by name: {size}=tokens,{tokens}={table.runs.count}.",
+            hint="Size and tokens may be swapped; if so, map them by name: "
+            f"{size}=tokens,{tokens}={table.runs.count}.",
         )
 
 
@@ -63,6 +64,6 @@ def about_rising_loss(table: Evidence) -> Iterable[Finding]:
     if (slopes > 0).all() and rank > 0.6:
         yield Finding(
             code="RUN018",
-            text=f"The loss rises with {' and '.join(logs)} (rank correlation {format_significant(rank, 2)}).",
-            hint=f"If it is an accuracy, map it by name: {table.theirs('loss')}=accuracy; or columns are swapped.",
+            text=f"The loss rises with {' and '.join(logs)}, rank correlation {format_significant(rank, 2)}.",
+            hint=f"Columns may be swapped; if it is an accuracy, map it: {table.theirs('loss')}=accuracy.",
         )

@@ -18,7 +18,8 @@ HELD = "held out"
 FITTED = "fitted range"
 BEYOND = "extrapolation"
 
-KeyKind = Literal["point", "held-out", "plan", "minimum", "fitted", "extrapolation", "dotted", "line"]
+PointKind = Literal["point", "held-out", "plan", "minimum", "corrected", "cloud"]
+KeyKind = PointKind | Literal["fitted", "extrapolation", "dotted", "line", "thin", "band"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +41,8 @@ class Panel:
     chart: alt.LayerChart
     label: str
     """What a reader who cannot see it is told."""
+    place: tuple[int, int] | None = None
+    """Row and column of a figure that is a matrix of panels, counted from 0; None where panels flow."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,3 +57,8 @@ class Figure:
     table: Table
     twin_open: bool = False
     """Whether the table is shown at once and not on demand."""
+
+    @property
+    def columns(self) -> int:
+        """Columns of a matrix of panels; 0 where panels flow."""
+        return max((panel.place[1] + 1 for panel in self.panels if panel.place is not None), default=0)

@@ -16,13 +16,14 @@ import numpy as np
 from scalescope.points import Array, Runs
 from scalescope.reports.figures import axes, theme
 from scalescope.reports.figures.base import BEYOND, FITTED, HELD, MEASURED, Key, Row
-from scalescope.units import format_count, format_flop, format_loss
+from scalescope.units import format_count, format_flop, format_loss, format_significant
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
 PLANNED = "plan"
 MOST_GROUPS = 8
+_MOST_TOLD = 6
 _GAP = 0.14
 """Budgets closer than this in log compute are one."""
 
@@ -46,6 +47,8 @@ def data(rows: list[Row]) -> alt.InlineData:
 
 def budgets(runs: Runs) -> Array | None:
     """Return the budget of every run: the column, or clusters of equal compute; None where there are none."""
+    if "compute" not in runs or np.isnan(runs.compute).any():
+        return None
     if "budget" in runs and not np.isnan(runs["budget"]).any():
         column = runs["budget"]
     else:
@@ -75,14 +78,17 @@ def group_labels(runs: Runs) -> list[str]:
 
 
 def about(runs: Runs, index: int) -> str:
-    """Text shown beside the pointer."""
-    name = f"{runs.names[index]}\n" if runs.names else ""
-    held = "\nheld out of every fit" if runs.held_out[index] else ""
-    return (
-        f"{name}N {format_count(float(runs.size[index]))}, D {format_count(float(runs.tokens[index]))}\n"
-        f"C {format_flop(float(runs.compute[index]))}\n"
-        f"L {format_loss(float(runs.loss[index]))} nats/token{held}"
-    )
+    """Text shown beside the pointer: size, tokens, compute and loss, or whatever the table has."""
+    lines = [runs.names[index]] if runs.names else []
+    known = {runs.count: "N", "tokens": "D"}
+    counts = [f"{known[name]} {format_count(float(runs[name][index]))}" for name in known if name in runs]
+    lines += [", ".join(counts)] if counts else []
+    lines += [f"C {format_flop(float(runs.compute[index]))}"] if "compute" in runs else []
+    lines += [f"L {format_loss(float(runs.loss[index]))} nats/token"] if "loss" in runs else []
+    if not counts or "loss" not in runs:
+        own = [name for name in runs.columns if name not in (*known, "compute", "loss", "held_out", "seed")]
+        lines += [f"{name} {format_significant(float(runs[name][index]))}" for name in own[:_MOST_TOLD]]
+    return "\n".join([*lines, *(["held out of every fit"] if runs.held_out[index] else [])])
 
 
 def run_rows(runs: Runs, x: Array, y: Array, keep: npt.NDArray[np.bool_] | None = None) -> list[Row]:

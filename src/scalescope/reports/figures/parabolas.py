@@ -5,11 +5,13 @@ from __future__ import annotations
 import altair as alt
 import numpy as np
 
+from scalescope.fitting.isoflop_bias import IsoflopBias
 from scalescope.fitting.result import Fit, Parabola
 from scalescope.points import Runs
 from scalescope.reports.contents import Contents
 from scalescope.reports.figures import axes, marks, predictions, theme
 from scalescope.reports.figures.base import Figure, Key, Panel, Row
+from scalescope.reports.figures.residuals import signed
 from scalescope.reports.tables import Table
 from scalescope.reports.text import number, shown, three_digits
 from scalescope.units import format_count, format_flop, format_loss
@@ -18,11 +20,11 @@ from scalescope.units import format_count, format_flop, format_loss
 def isoflop_parabolas(contents: Contents) -> Figure | None:
     """Parabolas of the IsoFLOP fit over its runs; None without that fit."""
     fit = next((fit for fit in contents.fits.values() if fit.parabolas), None)
-    return None if fit is None else parabola_figure(fit, contents.runs)
+    return None if fit is None else parabola_figure(fit, contents.runs, contents.bias)
 
 
-def parabola_figure(fit: Fit, runs: Runs | None) -> Figure:
-    """Draw the parabolas of a fit, over the runs where they are known."""
+def parabola_figure(fit: Fit, runs: Runs | None, bias: IsoflopBias | None = None) -> Figure:
+    """Draw the parabolas of a fit, over the runs, and with the minima less their bias where it is known."""
     colours = marks.group_colours(runs) if runs is not None else {}
     curves = {index: _parabola_rows(each, runs) for index, each in enumerate(fit.parabolas)}
     points = [] if runs is None else marks.run_rows(runs, runs.size, runs.loss)
@@ -43,9 +45,13 @@ def parabola_figure(fit: Fit, runs: Runs | None) -> Figure:
     layers += marks.curve(held, x, y, theme.HELD_OUT) if held else []
     layers += marks.measured(points, x, y, colours) if points else []
     layers += _minima(fit, x, y)
+    moved = corrected_minima(fit, bias)
+    layers += _corrected(moved, x, y) if moved else []
     label = f"{len(fit.parabolas)} parabolas of loss against size, one for each compute, with their minima."
     keys = [] if runs is None else marks.run_keys(runs, colours)
     keys.append(Key(kind="minimum", label="minimum of a parabola, with its interval", colour=theme.INK))
+    if moved:
+        keys.append(Key(kind="corrected", label="minimum without the parabola's bias", colour=theme.PLAN))
     keys.append(Key(kind="fitted", label="parabola among its runs", colour=theme.MUTED))
     keys.append(
         Key(kind="extrapolation", label="extrapolation: parabola beyond its runs", colour=theme.MUTED)
@@ -58,11 +64,56 @@ def parabola_figure(fit: Fit, runs: Runs | None) -> Figure:
         name="isoflop",
         title="IsoFLOP parabolas and their minima",
         caption="At each compute, a small model sees many tokens and a large one few. The lowest loss lies "
-        "in between, and the minima move to larger models as compute grows.",
+        "in between, and the minima move to larger models as compute grows." + (_ON_BIAS if moved else ""),
         panels=(Panel(title="", chart=marks.layered(layers, 380), label=label),),
         keys=tuple(keys),
-        table=_table(fit),
+        table=_table(fit, bias),
     )
+
+
+_ON_BIAS = (
+    " The loss is no parabola, so a vertex misses the minimum; by how much follows from a surface fitted to "
+    "the same runs."
+)
+
+
+def bias_at(fit: Fit, bias: IsoflopBias | None) -> dict[float, float]:
+    """Budget of a parabola to the relative bias of its vertex, where it is known."""
+    if bias is None:
+        return {}
+    known = np.array(bias.budgets)
+    near = {each.budget: np.flatnonzero(np.isclose(known, each.budget, rtol=0.05)) for each in fit.parabolas}
+    return {budget: bias.size_bias[int(at[0])] for budget, at in near.items() if at.size}
+
+
+def corrected_minima(fit: Fit, bias: IsoflopBias | None) -> list[Row]:
+    """Rows of the minima without the bias of the parabolas, each on its own parabola."""
+    off = bias_at(fit, bias)
+    rows: list[Row] = []
+    for each in fit.parabolas:
+        if each.budget not in off:
+            continue
+        size = each.size.value / (1 + off[each.budget])
+        c0, c1, c2 = each.coefficients
+        u = np.log(size)
+        about = (
+            f"without the bias of {signed(off[each.budget])}\nN* {format_count(size)} instead of "
+            f"{format_count(each.size.value)}"
+        )
+        rows.append({"x": float(size), "y": float(c0 + c1 * u + c2 * u**2), "about": about})
+    return rows
+
+
+def _corrected(rows: list[Row], x: alt.X, y: alt.Y) -> list[alt.Chart]:
+    mark = alt.Chart(marks.data(rows)).mark_point(
+        shape="triangle-up",
+        size=60,
+        strokeWidth=1.8,
+        stroke=theme.PLAN.light,
+        fill=theme.PAPER.light,
+        opacity=1,
+    )
+    return [mark.encode(x=x, y=y, tooltip=alt.Tooltip("about:N"))]
 
 
 def _tints(fit: Fit, colours: dict[str, theme.Colour]) -> list[theme.Colour]:
@@ -126,12 +177,14 @@ def _minima(fit: Fit, x: alt.X, y: alt.Y) -> list[alt.Chart]:
     return [bars, crosses]
 
 
-def _table(fit: Fit) -> Table:
+def _table(fit: Fit, bias: IsoflopBias | None = None) -> Table:
+    off = bias_at(fit, bias)
     rows = tuple(
         (
             format_flop(each.budget),
             str(each.n_runs),
             shown(each.size, format_count),
+            *([signed(off[each.budget]) if each.budget in off else "–"] if off else []),
             shown(each.tokens, format_count),
             shown(each.loss, format_loss),
             number(each.coefficients[2], three_digits),
@@ -143,6 +196,7 @@ def _table(fit: Fit) -> Table:
         "Compute C",
         "Runs",
         "N at the minimum",
+        *(["Its bias"] if off else []),
         "D at the minimum",
         "L at the minimum",
         "Curvature",

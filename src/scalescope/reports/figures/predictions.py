@@ -61,7 +61,7 @@ def frontier(fit: Fit, compute: Array) -> dict[str, tuple[Array, Array, Array]]:
 
 def has_frontier(fit: Fit) -> bool:
     """Tell whether the law weighs size against something, so that there is a best size."""
-    return set(get_law(fit.law).variables) in ({"N", "D"}, {"N", "C"})
+    return get_law(fit.law).is_surface
 
 
 def rows(x: Array, curve: tuple[Array, Array, Array], edges: tuple[float, float], **more: Any) -> list[Row]:

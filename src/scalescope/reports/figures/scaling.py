@@ -58,19 +58,17 @@ def loss_scaling(contents: Contents) -> Figure | None:
 
 
 def fit_scaling(fit: Fit, runs: Runs | None) -> Figure:
-    """Draw one fit along its own variable, or along compute at its best size."""
-    variable = next(iter(get_law(fit.law).variables)) if not predictions.has_frontier(fit) else "C"
-    low, high = fit.ranges[variable]
-    line = line_of(fit, variable, low, high * 10)
+    """Draw a fitted surface along its optimum: loss against size, tokens and compute."""
+    lines = [line_of(fit, variable, fit.ranges["C"][0], fit.ranges["C"][1] * 10) for variable in "NDC"]
     colours = {} if runs is None else marks.group_colours(runs)
     keys = marks.law_keys() if runs is None else [*marks.run_keys(runs, colours), *marks.law_keys()]
     return Figure(
         name="law",
         title=law_name(fit.law),
-        caption=get_law(fit.law).formula,
-        panels=(_panel(variable, line, runs, []),),
+        caption=f"{get_law(fit.law).formula}. The law is followed at its best size; runs off it lie above.",
+        panels=tuple(_panel(line.variable, line, runs, []) for line in lines),
         keys=tuple(keys),
-        table=_table([line]),
+        table=_table(lines),
     )
 
 

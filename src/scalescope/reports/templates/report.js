@@ -27,6 +27,7 @@
   const read = (id) => JSON.parse(document.getElementById(id).textContent);
   const config = read("figure-config");
   const texts = read("figure-texts");
+  const data = read("figure-data");
 
   function unpacked({ columns, numbers, rows }) {
     const cell = (name, value) => (numbers.includes(name) ? value : texts[value]);
@@ -36,7 +37,7 @@
 
   async function draw(place) {
     const chart = read(place.dataset.spec);
-    for (const name in chart.datasets) chart.datasets[name] = unpacked(chart.datasets[name]);
+    chart.datasets = Object.fromEntries(chart.datasets.map((name) => [name, unpacked(data[name])]));
     const spec = vegaLite.compile(chart, { config }).spec;
     const view = new vega.View(vega.parse(spec, null, { ast: true }), {
       expr: vegaInterpreter,
