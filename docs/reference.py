@@ -23,7 +23,7 @@ from types import ModuleType
 from typing import Any, Literal, get_args, get_origin
 
 import scalescope
-from scalescope import fitting, planning, points, reports
+from scalescope import fitting, planning, points, reports, reproductions
 from scalescope.cli import main as command_line
 from scalescope.cli.app import build
 from scalescope.cli.overview import GROUPS
@@ -38,12 +38,19 @@ BLOCK = re.compile(
 )
 RESULTS: dict[str, tuple[ModuleType, tuple[str, ...]]] = {
     "points": (points, ("Runs", "Estimate", "Finding", "Provenance")),
-    "fitting": (fitting, ("Fit", "Parabola", "Certificate", "Holdout")),
+    "fitting": (
+        fitting,
+        (
+            *("Fit", "Criterion", "Restraints", "Prior", "Parabola", "Certificate", "Holdout"),
+            *("Comparison", "Approaches", "Extrapolation", "Profile", "Identification"),
+        ),
+    ),
     "planning": (
         planning,
         ("Forecast", "Plan", "Allocation", "Penalty", "Advice", "Diagnosis", "NextRun"),
     ),
     "reports": (reports, ("Contents",)),
+    "reproductions": (reproductions, ("Reproduction", "Row")),
 }
 """What crosses the doors, by room."""
 
@@ -71,7 +78,7 @@ def page() -> str:
         *(line for name in scalescope.__all__ for line in _public(name)),
         "## Results",
         "",
-        "Those with a schema go to JSON and back by `to_dict()` and `from_dict()`; all but `Contents`",
+        "Those with a schema go to JSON and back by `to_dict()` and `from_dict()`; all these but `Contents`",
         "also have `summary()`, text for a terminal, and `frame()`, tidy rows for a data frame.",
         "",
         *(
@@ -82,11 +89,12 @@ def page() -> str:
         ),
         "## Columns of runs",
         "",
-        "In base units. A table needs the loss and any two of size, tokens and compute.",
+        "In base units. A table needs the columns of its law: what it reads and what it predicts. Of size,",
+        "tokens and compute the third follows from the other two.",
         "",
-        "| column | holds |",
-        "| --- | --- |",
-        *(f"| `{name}` | {one.meaning} |" for name, one in COLUMNS.items()),
+        "| column | holds | unit |",
+        "| --- | --- | --- |",
+        *(f"| `{name}` | {one.meaning} | {one.unit or '–'} |" for name, one in COLUMNS.items()),
     ]
     return "\n".join(lines) + "\n"
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import ast
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -20,6 +21,11 @@ HERE = Path(__file__).parent
 ROOM = HERE.parent / "src" / "scalescope" / "reproductions"
 RESULTS = HERE / "results" / "reproductions.json"
 PAGE = HERE / "reproductions.md"
+
+TRAPS = HERE / "traps.md"
+OPTIMA = re.compile(r"(<!-- begin optima -->)\n(.*?)(<!-- end optima -->)", re.DOTALL)
+NOT_AT_OPTIMUM = ("epoch", "gemstones", "data-constrained", "routed")
+"""Reproductions of published fits that are not at their optimum."""
 
 HEAD = """# Reproductions
 
@@ -55,6 +61,22 @@ def page(results: Mapping[str, Reproduction]) -> str:
             *(_section(name, results[name]) if name in results else ["Not made yet."]),
         ]
     return "\n".join(lines) + "\n"
+
+
+def with_optima(text: str, results: Mapping[str, Reproduction]) -> str:
+    """Return the page of traps with the fits that are not at their optimum."""
+    lines = ["| what | published | ours | made by |", "| --- | --- | --- | --- |"]
+    notes = []
+    for name in (name for name in NOT_AT_OPTIMUM if name in results):
+        lines += [
+            f"| {row.what} | {row.published} | {row.ours} | [{name}](reproductions.md#{name}) |"
+            for row in results[name].rows
+            if re.search("objective|rmse|printed|minimum|R²|R2", row.what)
+        ]
+        notes += [
+            f"- {one.code}: {one.text} {one.hint}" for one in results[name].findings if one.code[:3] == "REP"
+        ]
+    return OPTIMA.sub(lambda found: "\n".join([found[1], *lines, "", *notes, found[3]]), text)
 
 
 def _section(name: str, result: Reproduction) -> list[str]:
@@ -113,6 +135,7 @@ def main() -> None:
         ordered = {name: results[name].to_dict() for name in NAMES if name in results}
         RESULTS.write_text(json.dumps(ordered, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     PAGE.write_text(page(results), encoding="utf-8")
+    TRAPS.write_text(with_optima(TRAPS.read_text("utf-8"), results), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -21,12 +21,13 @@ from cyclopts import CycloptsError
 import scalescope
 from scalescope.cli.app import build
 from scalescope.cli.overview import VERBS
+from scalescope.laws import FAMILIES, LAWS, get_law
 from scalescope.points import COLUMNS
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "scalescope"
 DOCS = ROOT / "docs"
-PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
 TEXTS = {path.relative_to(ROOT).as_posix(): path.read_text("utf-8") for path in PAGES}
 
 FENCED = re.compile(
@@ -51,6 +52,8 @@ def script(name: str) -> ModuleType:
 
 REFERENCE = script("reference")
 BENCHMARKS = script("benchmarks")
+LAW_PAGES = script("laws")
+REPRODUCTIONS = script("reproductions")
 OUTPUTS = [
     pytest.param(text, number, id=f"{page}: {found['what']}")
     for page, text in TEXTS.items()
@@ -94,6 +97,8 @@ def codes_made() -> dict[str, dict[str, set[str]]]:
 
 def _codes(node: ast.AST, function: str) -> Iterator[tuple[str, str]]:
     for child in ast.iter_child_nodes(node):
+        if isinstance(child, (ast.BinOp, ast.Compare)):  # a code that is looked for is not made
+            continue
         if isinstance(child, ast.Constant) and isinstance(child.value, str) and CODE.fullmatch(child.value):
             yield child.value, function
         inside = child.name if isinstance(child, (ast.FunctionDef, ast.ClassDef)) else function
@@ -142,7 +147,7 @@ class TestFindings:
 
     @pytest.mark.parametrize("page", TEXTS)
     def test_pages_name_only_codes_that_exist(self, page):
-        assert set(re.findall(r"\b(?:RUN|FIT|PLN|COR|STU|WFL)\d{3}\b", TEXTS[page])) <= set(codes_made())
+        assert set(re.findall(r"\b(?:RUN|FIT|PLN|REP|COR|STU|WFL)\d{3}\b", TEXTS[page])) <= set(codes_made())
 
 
 NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
@@ -180,15 +185,15 @@ class TestShownOutput:
         found = [found for found in REFERENCE.BLOCK.finditer(text) if not found["file"]][number]
         if found["what"].startswith("scalescope study") and find_spec("torch") is None:
             pytest.skip("needs the extra train")
-        lines = REFERENCE.run_command(found["what"], REFERENCE.shown_files(text)).splitlines(keepends=True)
-        real = "".join(lines[: int(found["lines"]) if found["lines"] else None])
+        files = REFERENCE.shown_files(text)
+        real = REFERENCE.real_output(found["what"], files, found["end"], found["lines"])
         assert real
         assert alike(found["body"], real), f"{real}\nrun python docs/reference.py and read the difference"
 
     def test_no_block_of_output_is_pasted_by_hand(self):
         for page, text in TEXTS.items():
             if page != "docs/reference.md":
-                rest = REFERENCE.BLOCK.sub("", text)
+                rest = LAW_PAGES.RUN.sub("", REFERENCE.BLOCK.sub("", text))
                 assert "```text" not in rest, page
                 assert "```console" not in rest, page
 
@@ -200,8 +205,6 @@ class TestShownOutput:
         )
         told = re.search(r"The truth is (.*?): inside every interval", TEXTS["docs/tutorial.md"])
         truth = {name: float(value) for name, value in re.findall(r"(\w+) ([\d.]+)", told[1])}
-        from scalescope.laws import get_law
-
         published = get_law("chinchilla").published["epoch2024"].coefficients
         assert truth == pytest.approx(dict(published), rel=2e-3)
         for name, value in truth.items():
@@ -259,8 +262,9 @@ PYTHON = [
     pytest.param(found["body"], id=f"{page}-{number}")
     for page, text in TEXTS.items()
     for number, found in enumerate(FENCED.finditer(text))
-    if found["kind"] == "python" and found["reason"] is None
+    if found["kind"] == "python" and found["reason"] is None and not page.startswith("docs/laws/")
 ]
+"""Blocks that stand for themselves; those of the pages of laws are run by `TestLawPages`."""
 
 
 class TestPythonBlocks:
@@ -351,8 +355,76 @@ class TestShellBlocks:
         assert named <= set(known)
 
 
+class TestLawPages:
+    def test_every_family_has_a_page_and_there_is_no_other(self):
+        assert sorted(path.stem for path in (DOCS / "laws").glob("*.md")) == sorted(FAMILIES)
+
+    @pytest.mark.parametrize("family", FAMILIES)
+    def test_its_tables_and_what_its_examples_print_are_current(self, family):
+        text = TEXTS[f"docs/laws/{family}.md"]
+        real = LAW_PAGES.renewed(text, family)
+        assert alike(text, real), f"{real}\nrun python docs/laws.py and read the difference"
+
+    @pytest.mark.parametrize("family", FAMILIES)
+    def test_it_fits_or_evaluates_a_law_of_the_family_and_draws_one(self, family):
+        text = TEXTS[f"docs/laws/{family}.md"]
+        own = {law.name for law in LAWS.values() if law.family == family}
+        code = "\n".join(found["code"] for found in LAW_PAGES.RUN.finditer(text))
+        assert any(f'"{name}' in code for name in own)
+        assert all(found["printed"].strip() for found in LAW_PAGES.RUN.finditer(text))
+        drawn = re.search(r"<!-- output, last \d+ lines: scalescope laws ([\w-]+) -->\n```text\ndrawn", text)
+        assert drawn
+        assert drawn[1] in own
+
+    def test_a_changed_table_or_output_would_be_seen(self):
+        text = TEXTS["docs/laws/allocation.md"]
+        table = text.replace("| `isoflop` |", "| `isoflops` |", 1)
+        assert table != text
+        assert not alike(table, LAW_PAGES.renewed(table, "allocation"))
+
+    def test_the_decision_table_names_every_law_and_no_other(self):
+        named = set(re.findall(r"`([a-z][a-z0-9-]+)`", TEXTS["docs/which-law.md"])) - {"fit"}
+        assert {get_law(name).family for name in named} == set(FAMILIES)
+        assert set(LAWS) <= named
+
+    def test_the_first_page_counts_the_laws(self):
+        assert f"{len(LAWS)} laws by question" in TEXTS["README.md"]
+
+    def test_the_decision_table_sends_every_law_to_the_page_of_its_family(self):
+        for row in re.findall(r"^\| .*\]\(laws/.*$", TEXTS["docs/which-law.md"], re.M):
+            cell = row.split(" | ")[2]
+            names = [name for name in re.findall(r"`([a-z][a-z0-9-]+)`", cell) if name in LAWS]
+            assert names
+            assert re.findall(r"\(laws/([\w-]+)\.md\)", cell) == [LAWS[names[0]].family], row
+
+
+class TestReproductionPage:
+    def test_it_is_what_the_kept_results_give(self):
+        page = TEXTS["docs/reproductions.md"]
+        assert page == REPRODUCTIONS.page(REPRODUCTIONS.kept()), "run python docs/reproductions.py"
+
+    def test_every_reproduction_was_made(self):
+        assert list(REPRODUCTIONS.kept()) == list(REPRODUCTIONS.NAMES)
+
+    def test_the_traps_quote_the_kept_results(self):
+        page = TEXTS["docs/traps.md"]
+        assert page == REPRODUCTIONS.with_optima(page, REPRODUCTIONS.kept()), (
+            "run python docs/reproductions.py"
+        )
+
+    @pytest.mark.shared
+    @pytest.mark.parametrize("name", ["counting", "gemstones", "isoflop-bias", "tables"])
+    def test_the_kept_results_are_those_of_the_tables(self, name):
+        folder = ROOT / "../shared/laws/data"
+        if not folder.is_dir():
+            pytest.skip("the published tables are not here")
+        made = scalescope.reproduce(name, data=folder)
+        kept = REPRODUCTIONS.kept()[name]
+        assert [(row.what, row.holds) for row in made.rows] == [(row.what, row.holds) for row in kept.rows]
+
+
 class TestNumbers:
-    @pytest.mark.parametrize("page", ["docs/benchmarks.md", "docs/protocol.md"])
+    @pytest.mark.parametrize("page", ["docs/benchmarks.md", "docs/protocol.md", "docs/uncertainty.md"])
     def test_they_are_those_of_the_results_and_of_the_code(self, page):
         assert BENCHMARKS.renewed(TEXTS[page]) == TEXTS[page], "run python docs/benchmarks.py"
 

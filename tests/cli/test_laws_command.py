@@ -172,6 +172,36 @@ class TestPicture:
         assert found[0][1] < found[-1][1]
 
 
+class TestFigure:
+    @pytest.mark.parametrize("kind", ["svg", "html"])
+    def test_it_is_written_and_needs_no_network(self, command, tmp_path, kind):
+        pytest.importorskip("vl_convert")
+        path = tmp_path / f"law.{kind}"
+        code, out, _ = command("laws", "chinchilla", "--figure", path)
+        assert code == 0
+        assert f"figure: {path}" in out
+        text = path.read_text("utf-8")
+        assert "Tokens D" in text
+        assert not re.search(r"<script[^>]+src=", text)
+
+    def test_another_ending_is_refused(self, command, tmp_path):
+        code, _, err = command("laws", "chinchilla", "--figure", tmp_path / "law.gif")
+        assert code == 2
+        assert "End it with .html or .svg or .png." in err
+
+    def test_a_folder_that_is_not_there_is_named(self, command, tmp_path):
+        pytest.importorskip("vl_convert")
+        code, _, err = command("laws", "chinchilla", "--figure", tmp_path / "none" / "law.svg")
+        assert code == 1
+        assert "could not be written" in err
+
+    def test_without_the_extra_it_says_how_to_get_it(self, command, tmp_path, monkeypatch):
+        monkeypatch.setattr("scalescope.cli.laws.find_spec", lambda _name: None)
+        code, _, err = command("laws", "chinchilla", "--figure", tmp_path / "law.svg")
+        assert code == 2
+        assert "scalescope[images]" in err
+
+
 class TestJson:
     def test_all_of_every_law_is_there(self, command):
         plain = json.loads(command("laws", "--json")[1])

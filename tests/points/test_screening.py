@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from importlib import resources
 from pathlib import Path
 
@@ -27,14 +28,17 @@ NUMBERS = {
 def tables(draw):
     """Any finite table: any columns, any numbers that they may hold, gaps where they may be."""
     usual = ["params", "tokens", "compute", "loss", "step", "vocabulary", "bits_per_byte", "tokens_unique"]
-    chosen = draw(st.lists(st.sampled_from(usual) | st.sampled_from(list(COLUMNS)), min_size=1, unique=True))
-    n = draw(st.integers(1, 40))
-    columns = {
-        name: np.array(draw(st.lists(NUMBERS[COLUMNS[name].kind], min_size=n, max_size=n))) for name in chosen
-    }
-    if draw(st.booleans()) and not {"loss"} & set(columns):
-        columns[draw(st.sampled_from(chosen))][draw(st.integers(0, n - 1))] = np.nan
-    names = tuple(draw(st.lists(st.sampled_from(["a", "b", "a-step100", ""]), min_size=n, max_size=n)))
+    chosen = draw(
+        st.lists(st.sampled_from(usual) | st.sampled_from(list(COLUMNS)), min_size=1, max_size=6, unique=True)
+    )
+    n, rng = draw(st.sampled_from([1, 2, 5, 40])), np.random.default_rng(draw(st.integers(0, 9)))
+    columns = {}
+    for name in chosen:
+        pool = draw(st.lists(NUMBERS[COLUMNS[name].kind], min_size=1, max_size=5))
+        columns[name] = np.array(pool)[rng.integers(len(pool), size=n)]
+    if draw(st.booleans()) and "loss" not in columns:
+        columns[chosen[0]][0] = np.nan
+    names = tuple(np.array(["a", "b", "a-step100", ""])[rng.integers(4, size=n)].tolist())
     return Runs(
         columns=columns,
         names=names if draw(st.booleans()) else (),
@@ -76,8 +80,8 @@ def test_any_table_survives_a_file(tmp_path, extension, runs):
     try:
         again = read_runs(path)
     except InputError as error:
-        # One column alone, or one that is all gaps, is written but is no table of runs.
-        assert "no column" in str(error) or "no rows" in str(error) or "not an object" in str(error)
+        # One column alone is no table of runs, and 6 N D may be beyond all floats.
+        assert re.search("no column|no rows|not an object|must be above zero and finite", str(error))
         return
     for name in again.columns:
         if name in runs:

@@ -5,11 +5,16 @@ from __future__ import annotations
 import shlex
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import scalescope
+from scalescope.cli.criterion import CriterionOptions
 from scalescope.cli.inputs import again, read_table
 from scalescope.cli.options import AsJson, FitOptions, Strict
 from scalescope.cli.output import answer
+
+if TYPE_CHECKING:
+    from scalescope.fitting import Fit
 
 
 def fit(
@@ -17,13 +22,15 @@ def fit(
     /,
     *,
     options: FitOptions | None = None,
+    criterion: CriterionOptions | None = None,
     output: Path | None = None,
     as_json: AsJson = False,
     strict: Strict = False,
 ) -> int:
     """Fit a scaling law to a table of training runs.
 
-    The table needs the loss and any two of size, tokens and compute; numbers may be written 70B or 3e21.
+    The table needs the columns of the law: for most the loss and two of size, tokens and compute, from which
+    the third follows. Numbers may be written 70B or 3e21.
 
     Parameters
     ----------
@@ -41,7 +48,17 @@ def fit(
     options = options or FitOptions()
     table = read_table(runs, options)
     law = options.law or "chinchilla"
-    result = scalescope.fit(table, law, resamples=options.resamples, level=options.level, seed=options.seed)
+    minimised = criterion or CriterionOptions()
+    result = scalescope.fit(
+        table,
+        law,
+        criterion=minimised.criterion(),
+        restraints=minimised.restraints(),
+        bootstrap=minimised.bootstrap,
+        resamples=options.resamples,
+        level=options.level,
+        seed=options.seed,
+    )
     if output is not None:
         with replacing(output) as part:
             write_json(part, result.to_dict())
@@ -51,5 +68,12 @@ def fit(
         as_json=as_json,
         findings=(*table.findings, *result.findings),
         strict=strict,
-        next_step=f"scalescope plan {again(runs, options) if output is None else shlex.quote(str(output))}",
+        next_step=_next(result, again(runs, options) if output is None else shlex.quote(str(output))),
     )
+
+
+def _next(result: Fit, source: str) -> str:
+    """A plan where the law has a best size, else what else fits the table."""
+    from scalescope.laws import get_law
+
+    return f"scalescope plan {source}" if get_law(result.law).is_surface else f"scalescope laws {result.law}"

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scalescope.cli.options import AsJson
 from scalescope.cli.output import answer
-from scalescope.errors import InputError, WorkError
+from scalescope.errors import InputError, MissingExtraError, WorkError
 
 if TYPE_CHECKING:
     from scalescope.laws import Law
 
 SCHEMA = "scalescope.laws/2"
-FORMATS = ("html", "svg", "png")
+FORMATS = (".html", ".svg", ".png")
 
 
 def laws(name: str | None = None, /, *, figure: Path | None = None, as_json: AsJson = False) -> int:
@@ -25,7 +26,7 @@ def laws(name: str | None = None, /, *, figure: Path | None = None, as_json: AsJ
         Law to show: formula, variables, coefficients, limits, published values, and a drawing. A number
         sets how many domains or breaks it has, as in `data-mixing-3`.
     figure
-        Also write the drawing to a file: .html, or .svg and .png with the extra `images`.
+        Also write the drawing to a file, .html, .svg or .png; needs the extra `images`.
     as_json
         Print everything as JSON.
     """
@@ -51,27 +52,24 @@ def laws(name: str | None = None, /, *, figure: Path | None = None, as_json: AsJ
 
 
 def _written(law: Law, path: Path) -> Path:
-    """Draw a law into a file.
+    """Draw a law into a file that needs no network to be seen.
 
     Raises
     ------
     InputError
-        If the file's ending names no format.
+        If the file's ending names no format, or the extra `images` is not installed.
     WorkError
-        If the format needs an extra that is not installed, or the file cannot be written.
+        If the file cannot be written.
     """
+    if path.suffix not in FORMATS:
+        raise InputError(f"{path} names no kind of figure", hint=f"End it with {' or '.join(FORMATS)}.")
+    if find_spec("vl_convert") is None:
+        raise MissingExtraError("vl-convert-python", "images")
     import scalescope
 
-    kind = path.suffix.removeprefix(".").lower()
-    if kind not in FORMATS:
-        raise InputError(f"{path} names no kind of figure", hint=f"End it with .{', .'.join(FORMATS)}.")
     chart = scalescope.plot(law)
     try:
-        chart.save(path, format=kind, **({"inline": True} if kind == "html" else {}))
-    except (ImportError, ValueError) as error:
-        raise WorkError(
-            f"{path} could not be drawn: {error}", hint="pip install 'scalescope[images]'"
-        ) from error
+        chart.save(str(path), inline=path.suffix == ".html")
     except OSError as error:
         raise WorkError(
             f"{path} could not be written: {error.strerror}", hint="Choose another file."

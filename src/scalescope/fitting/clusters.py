@@ -7,17 +7,13 @@ bootstrap: Cameron, Gelbach & Miller 2008, https://doi.org/10.1162/rest.90.3.414
 where the table has seeds, else what stands before "@" or "/" in the name where that repeats, else a run.
 
 Draws from which the law could not be fitted are drawn again: each keeps at least two values of every
-variable and as many different settings as there are coefficients. Below `FEWEST` clusters a draw would be
-mostly luck: then runs are drawn one by one, and a finding says what that leaves out.
-
-`benchmarks/coverage.py` measures how often the intervals hold the truth, with and without shared noise. The
-wild bootstrap of residuals was tried too and covers too seldom for this objective, whose residuals are
-exactly zero at as many runs as there are coefficients.
+variable and as many different settings as there are coefficients.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +21,12 @@ import numpy.typing as npt
 from scalescope.points import Array, Runs
 
 FEWEST = 6
-"""Clusters needed to resample clusters rather than runs."""
+"""Clusters needed to draw them rather than runs."""
+PLENTY = 1000
+"""Clusters from which a draw keeps enough settings without being counted."""
+
+MANY = 8
+"""Clusters a free coefficient from which they are drawn, and noise may differ from place to place."""
 
 Labels = npt.NDArray[np.intp]
 
@@ -33,18 +34,36 @@ Labels = npt.NDArray[np.intp]
 def cluster_labels(runs: Runs) -> Labels:
     """Number the cluster of every run, shape (n_runs,)."""
     if "seed" in runs and not np.isnan(runs["seed"]).all():
-        keys = np.stack([np.log(runs.size).round(6), runs["seed"]], axis=1)
-        return np.unique(keys, axis=0, return_inverse=True)[1].reshape(-1)
+        return _joined([np.log(runs.size).round(6), runs["seed"]])
     trunks = [re.split("[@/]", name)[0] for name in runs.names]
     if trunks and len(set(trunks)) < len(trunks):
         return np.unique(trunks, return_inverse=True)[1].reshape(-1)
     return np.arange(len(runs))
 
 
+def plentiful(labels: Labels, n_free: int) -> bool:
+    """Whether clusters are so many that drawing them leaves `n_free` coefficients well determined.
+
+    With fewer, draws hardly determine the law, and intervals are a quarter too wide and cover too much; with
+    more, noise that differs from place to place shows, and only drawing runs respects it. The number is
+    measured in `benchmarks/coverage.py`.
+    """
+    return int(labels.max()) + 1 >= MANY * n_free
+
+
 def setting_labels(*variables: Array) -> Labels:
-    """Number the distinct settings: values equal to six digits of their logarithm are one."""
-    keys = np.stack([np.log(variable).round(6) for variable in variables], axis=1)
-    return np.unique(keys, axis=0, return_inverse=True)[1].reshape(-1)
+    """Number the distinct settings: positive values equal to six digits of their logarithm are one."""
+    return _joined([np.log(one).round(6) if (one > 0).all() else one for one in variables])
+
+
+def _joined(keys: list[Array]) -> Labels:
+    """Number the distinct combinations of values; missing ones are alike."""
+    label = np.zeros(len(keys[0]), dtype=np.intp)
+    for key in keys:
+        own = np.unique(key, return_inverse=True)[1].reshape(-1)
+        # One column after the other: sorting rows of several is many times slower.
+        label = np.unique(label * (int(own.max(initial=0)) + 1) + own, return_inverse=True)[1].reshape(-1)
+    return label
 
 
 def resample_weights(
@@ -55,7 +74,7 @@ def resample_weights(
     Parameters
     ----------
     labels
-        Cluster of every run.
+        Cluster of every run, numbered from zero without gaps.
     variables
         What the law reads, each of shape (n_runs,).
     settings
@@ -65,20 +84,47 @@ def resample_weights(
     rng
         Source of randomness.
     """
-    each = [setting_labels(variable) for variable in variables]
-    joint = setting_labels(*variables)
     kept: list[Array] = []
-    n_clusters, wanted = int(labels.max()) + 1, min(settings, int(joint.max()) + 1)
+    n_clusters = int(labels.max()) + 1
+    usable = _usable(variables, settings, n_clusters)
     for _ in range(20):
-        drawn = rng.multinomial(n_clusters, np.full(n_clusters, 1 / n_clusters), size=resamples)
-        weights = drawn[:, labels].astype(np.float64)
-        good = n_kept(weights, joint) >= wanted
-        for label in each:
-            good &= n_kept(weights, label) >= min(2, int(label.max()) + 1)
-        kept.append(weights[good])
+        drawn = _draw(n_clusters, resamples, rng)
+        weights = drawn if n_clusters == len(labels) else drawn[:, labels]
+        kept.append(weights[usable(weights)])
         if sum(len(part) for part in kept) >= resamples:
             break
     return np.concatenate(kept)[:resamples]
+
+
+def _draw(n_clusters: int, resamples: int, rng: np.random.Generator) -> Array:
+    """How often each cluster is drawn, shape (resamples, n_clusters)."""
+    if n_clusters <= PLENTY:
+        return rng.multinomial(n_clusters, np.full(n_clusters, 1 / n_clusters), size=resamples).astype(float)
+    out = np.empty((resamples, n_clusters))
+    for row in out:
+        row[:] = np.bincount(rng.integers(0, n_clusters, n_clusters), minlength=n_clusters)
+    return out
+
+
+def _usable(
+    variables: tuple[Array, ...], settings: int, n_clusters: int
+) -> Callable[[Array], npt.NDArray[np.bool_]]:
+    """Say which draws can determine the law, from weights of shape (resamples, n_runs)."""
+    each = [setting_labels(variable) for variable in variables]
+    if n_clusters > PLENTY:
+        # So many clusters miss settings only where nearly all runs are at one value of a variable.
+        others = [(label != np.bincount(label).argmax()).astype(float) for label in each if label.max()]
+        return lambda weights: np.all([weights @ other > 0 for other in others], axis=0)
+    joint = setting_labels(*variables)
+    wanted = min(settings, int(joint.max()) + 1)
+
+    def check(weights: Array) -> npt.NDArray[np.bool_]:
+        good = n_kept(weights, joint) >= wanted
+        for label in each:
+            good &= n_kept(weights, label) >= min(2, int(label.max()) + 1)
+        return good
+
+    return check
 
 
 def n_kept(weights: Array, labels: Labels) -> npt.NDArray[np.intp]:

@@ -135,6 +135,13 @@ class Coordinates:
         return np.where(itself, 1 / np.where(itself, np.maximum(theta, 1e-300), 1.0), 1.0)
 
     @property
+    def scales(self) -> npt.NDArray[np.bool_]:
+        """Which free coordinates are scales or their logarithms, shape (m,)."""
+        out = np.zeros(self.n_free, dtype=bool)
+        out[self.group] = self.logged
+        return out
+
+    @property
     def logs(self) -> npt.NDArray[np.bool_]:
         """Which free coordinates are logarithms, shape (m,)."""
         out = np.zeros(self.n_free, dtype=bool)

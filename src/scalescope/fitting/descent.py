@@ -33,6 +33,8 @@ STIFFEST = 10.0
 LATE = 12
 """Steps after which curvature is also learnt from the change of the gradient: with fewer runs in the
 quadratic zone than coefficients, only the second derivatives of the law curve the bottom of the valley."""
+SHRINK, GROW = 0.8, 3.0
+"""Longest step of a scale that moves as itself, as a share of it."""
 REACH = 3.0
 """Longest step of a logarithm: a factor of twenty."""
 
@@ -64,6 +66,8 @@ class Task:
     """Where the penalty turns linear, a number or of shape (batch, 1)."""
     smallest: Array
     """Objective below which nothing more is gained, shape (batch,)."""
+    numbers: Flags | bool = False
+    """Coordinates that are scales themselves, not their logarithms, shape (m,)."""
     reach: Array | float = np.inf
     """Longest step in each coordinate, shape (m,)."""
 
@@ -140,7 +144,7 @@ def descend(task: Task, start: Array, *, damping: float, tolerance: float, max_i
         least = tolerance * (state.value + task.smallest)[active]
         better = gain > 0
         done = (promise <= least) & (gain <= least) & (state.mu[active] <= 0.3)
-        done = np.where(better, done, promise <= 1e-3 * least)
+        done = np.where(better, done, np.abs(promise) <= 1e-3 * least)
         with np.errstate(all="ignore"):
             share = slope / (2 * (slope - gain))
         if turn >= LATE:
@@ -169,11 +173,38 @@ def _step(task: Task, state: State, rows: Indices) -> tuple[Array, Array, Array]
         system[:, diagonal, diagonal] = np.where(stuck, 1.0, system[:, diagonal, diagonal])
         downhill = np.where(stuck, 0.0, downhill)
     step = solve_systems(system, downhill)
+    least = np.maximum(low - u, np.where(task.numbers, -SHRINK * np.abs(u), -np.inf))
+    most = np.minimum(high - u, np.where(task.numbers, GROW * np.abs(u), np.inf))
+    crossing = np.flatnonzero(((step < least) | (step > most)).any(axis=1))
+    if crossing.size:
+        step[crossing] = _inside(
+            system[crossing], downhill[crossing], step[crossing], least[crossing], most[crossing]
+        )
     step /= np.maximum((np.abs(step) / task.reach).max(axis=1), 1.0)[:, None]
-    step = np.clip(u + step, low, high) - u
     slope = np.einsum("bm,bm->b", downhill, step)
     bend = np.einsum("bm,bm->b", (system @ step[:, :, None])[:, :, 0], step)
     return step, slope, slope - 0.5 * bend
+
+
+def _inside(system: Array, downhill: Array, step: Array, least: Array, most: Array) -> Array:
+    """Shorten steps to the first limit that they meet; coordinates that are at one already do not move.
+
+    Going on along the limit at once would be a longer step, but far from the optimum it ends at corners where
+    a term of the law has vanished for good.
+    """
+    diagonal = np.arange(step.shape[1])
+    held = np.zeros(step.shape, dtype=np.bool_)
+    for _ in diagonal:
+        at_limit = ((least >= 0) & (step < 0)) | ((most <= 0) & (step > 0))
+        if not (at_limit & ~held).any():
+            break
+        held |= at_limit
+        inner = np.where(held[:, :, None] | held[:, None, :], 0.0, system)
+        inner[:, diagonal, diagonal] = np.where(held, 1.0, system[:, diagonal, diagonal])
+        step = solve_systems(inner, np.where(held, 0.0, downhill))
+    with np.errstate(all="ignore"):
+        share = np.where(step > 0, most / step, np.where(step < 0, least / step, 1.0)).min(axis=1)
+    return np.clip(step * np.clip(share, 0.0, 1.0)[:, None], least, most)
 
 
 def _add_secant(curvature: Array, step: Array, change: Array) -> None:

@@ -9,8 +9,9 @@ import numpy as np
 
 from scalescope.errors import InputError
 from scalescope.executors import Executor
+from scalescope.fitting.certificate import doubts_about_certificate
 from scalescope.fitting.checks import check_options, usable_rows
-from scalescope.fitting.clusters import seed_noise
+from scalescope.fitting.clusters import cluster_labels, seed_noise
 from scalescope.fitting.criterion import FREE, HUBER, Criterion, Restraints
 from scalescope.fitting.doubts import (
     doubts_about_coefficients,
@@ -20,21 +21,19 @@ from scalescope.fitting.doubts import (
 )
 from scalescope.fitting.frontier import used_by
 from scalescope.fitting.holdout import Holdout
+from scalescope.fitting.identify import Identification, identify
 from scalescope.fitting.inputs import target_of, variables_of
 from scalescope.fitting.isoflop_fit import fit_isoflop
 from scalescope.fitting.objective import Objective
 from scalescope.fitting.parametric import find_optimum
-from scalescope.fitting.resampling import resample_fit
+from scalescope.fitting.resampling import Kind, default_kind, n_moving, resample_fit
 from scalescope.fitting.result import Certificate, Fit, Parabola
-from scalescope.fitting.rolling import roll
+from scalescope.fitting.rolling import group_runs, holdouts_of, predict_beyond
 from scalescope.laws import Law, get_law
 from scalescope.points import Array, Estimate, Finding, Provenance, Runs, digest_of
 
-Bootstrap = str
-
-
 MOST_ROLLED = 3000
-"""Rows beyond which a fit leaves the hold-out inside the table to `compare`."""
+"""Rows beyond which a fit neither rolls a hold-out nor profiles its coefficients."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +43,7 @@ class _Options:
     form: Law
     criterion: Criterion
     restraints: Restraints
-    bootstrap: Bootstrap
+    bootstrap: Kind | None
     resamples: int
     level: float
     seed: int
@@ -62,6 +61,8 @@ class _Estimated:
     findings: tuple[Finding, ...]
     parabolas: tuple[Parabola, ...] = ()
     certificate: Certificate | None = None
+    identification: Identification | None = None
+    kind: Kind = "wild"
 
 
 def fit(
@@ -70,7 +71,7 @@ def fit(
     *,
     criterion: Criterion = HUBER,
     restraints: Restraints = FREE,
-    bootstrap: Bootstrap = "cluster",
+    bootstrap: Kind | None = None,
     resamples: int = 300,
     level: float = 0.9,
     seed: int = 0,
@@ -97,10 +98,10 @@ def fit(
     restraints
         Coefficients that are fixed, tied, bounded or have a prior; not for `isoflop`.
     bootstrap
-        What is drawn again behind every interval. `cluster`: whole training runs with replacement, since
-        token counts branched off one run share its luck; `pairs`: rows; `residual`: residuals about the fit;
-        `noise`: normal noise of the known standard errors. `isoflop` gives residuals random signs, one for
-        each training run, whatever is asked here.
+        What is drawn again behind every interval; see `resampling`. By default whole training runs
+        (`cluster`) where they are plentiful, since token counts branched off one run share its luck, else
+        noise that looks like the residuals (`residual`). `isoflop` gives residuals random signs, one for each
+        training run, whatever is asked here.
     resamples
         How many; 0 gives intervals that are nan.
     level
@@ -153,23 +154,35 @@ def _by_parameters(options: _Options, runs: Runs) -> _Estimated:
             "runs are on the lower envelope",
             hint="It needs more distinct values of its variable; a law in two variables uses all runs.",
         )
-    objective = Objective(
-        law=form,
-        x=variables_of(form, used),
-        criterion=options.criterion,
-        restraints=options.restraints,
+    objective, target = Objective.of(form, used, options.criterion, options.restraints), target_of(form, used)
+    optimum = find_optimum(objective, target)
+    labels = cluster_labels(used)
+    kind = options.bootstrap or default_kind(labels, n_moving(objective))
+    drawn = resample_fit(
+        optimum.settled,
+        used,
+        optimum.warm,
+        resamples=options.resamples,
+        seed=options.seed,
+        kind=kind,
+        executor=options.executor,
     )
-    optimum = find_optimum(objective, target_of(form, used))
-    drawn = resample_fit(objective, used, optimum.warm, resamples=options.resamples, seed=options.seed)
+    identification = None
+    if options.resamples and len(used) <= MOST_ROLLED:
+        identification = identify(optimum.settled, target, optimum.theta, level=options.level, labels=labels)
     return _Estimated(
         runs=used,
         theta=optimum.theta,
         resamples=drawn,
         objective=optimum.objective,
         certificate=optimum.certificate,
+        identification=identification,
+        kind=kind,
         findings=(
             *doubts_about_runs(form, used, len(runs)),
             *doubts_about_optimum(optimum.certificate, optimum.relative_gradient),
+            *doubts_about_certificate(optimum.certificate),
+            *(identification.findings if identification else ()),
             *doubts_about_resamples(drawn, options.resamples),
         ),
     )
@@ -231,6 +244,8 @@ def _assemble(options: _Options, found: _Estimated, provenance: Provenance) -> F
         residuals=residuals,
         parabolas=found.parabolas,
         certificate=found.certificate,
+        identification=found.identification,
+        bootstrap=found.kind,
         findings=(*found.findings, *doubts_about_coefficients(coefficients, target, r_squared)),
         provenance=provenance,
     )
@@ -240,8 +255,10 @@ def _last_holdout(options: _Options, runs: Runs) -> Holdout | None:
     """How far off the law is on the dearest group of runs when fitted to the others."""
     if "compute" not in runs or options.restraints != FREE or len(runs) > MOST_ROLLED:
         return None
-    rolled = roll(runs, options.form.name)
-    return rolled[-1] if rolled else None
+    groups = group_runs(runs)
+    last = len(groups) - 1
+    predictions = predict_beyond(options.form, runs, groups, [last], criterion=options.criterion)
+    return holdouts_of(predictions[0], groups).get(last) if predictions else None
 
 
 def _ranges(form: Law, runs: Runs) -> Mapping[str, tuple[float, float]]:

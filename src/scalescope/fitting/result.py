@@ -10,6 +10,7 @@ import numpy as np
 
 from scalescope.fitting.criterion import FREE, HUBER, Criterion, Restraints
 from scalescope.fitting.holdout import Holdout
+from scalescope.fitting.identify import Identification
 from scalescope.laws import get_law
 from scalescope.laws.base import Scale
 from scalescope.points import Array, Estimate, Finding, Provenance, from_plain, to_plain
@@ -110,8 +111,12 @@ class Fit:
     """Target minus prediction of every fitted row, of their logarithms unless the criterion is raw."""
     holdout: Holdout | None = None
     """How far off the law was on the dearest runs when fitted to the others, where that can be told."""
+    bootstrap: str = ""
+    """What was drawn again behind the intervals; see `resampling`."""
     parabolas: tuple[Parabola, ...] = ()
     certificate: Certificate | None = None
+    identification: Identification | None = None
+    """What the rows can and cannot tell about the coefficients; None without resamples and for `isoflop`."""
     findings: tuple[Finding, ...] = ()
     provenance: Provenance = field(default_factory=Provenance)
 
@@ -119,6 +124,11 @@ class Fit:
     def theta(self) -> Array:
         """Coefficients as a vector, shape (n_coefficients,)."""
         return np.array([estimate.value for estimate in self.coefficients.values()])
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """Codes of the findings."""
+        return tuple(finding.code for finding in self.findings)
 
     @property
     def scale(self) -> Scale:

@@ -308,15 +308,14 @@ def _holdout(prediction: Prediction, groups: Groups, rows: npt.NDArray[np.bool_]
     )
 
 
-def roll(runs: Runs, law: str, *, seed: int = 0) -> tuple[Holdout, ...]:
+def roll(runs: Runs, law: str) -> tuple[Holdout, ...]:
     """Fit the runs below every cut in compute and forecast the next dearer group.
 
     Cuts are the budgets of an IsoFLOP grid, or bins of a factor 3 in compute where there are none. Only
-    points are fitted, no intervals, so `seed` changes nothing. A law of one factor is judged on the runs of
+    points are fitted, no intervals. A law of one factor is judged on the runs of
     the next group that are on the lower envelope. Cuts that leave too little to fit are skipped, so few runs
     can give none at all.
     """
-    del seed
     form, free = get_law(law), runs.fitted()
     if len(free) == 0:
         return ()

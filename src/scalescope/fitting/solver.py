@@ -144,6 +144,7 @@ def descend_zones(
         high=limits[1],
         delta=np.inf,
         smallest=np.broadcast_to(ROUNDING * _unit(objective, y, weights), len(start)),
+        numbers=~objective.coordinates.logs & objective.coordinates.scales if model is objective else False,
         reach=np.where(objective.coordinates.logs, REACH, np.inf) if model is objective else np.inf,
     )
     last: Array | float = objective.criterion.delta

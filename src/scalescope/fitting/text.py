@@ -85,11 +85,9 @@ def _parabola(parabola: Parabola) -> str:
 
 
 def _evidence(certificate: Certificate, objective: float) -> list[str]:
-    lines = [
-        f"certificate  objective {objective:.10g}, reached by "
-        f"{format_percent(certificate.share_at_optimum)} of {certificate.n_starts} starts, "
-        f"gradient norm {certificate.gradient_norm:.1e}"
-    ]
+    reached = f"{format_percent(certificate.share_at_optimum)} of {certificate.n_starts} starts"
+    norm = f"gradient norm {certificate.gradient_norm:.1e}"
+    lines = [f"certificate  objective {objective:.10g}, reached by {reached}, {norm}"]
     others = len(certificate.alternatives)
     if others:
         lines.append(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
+import numpy as np
+
 from scalescope.points.cells import Cells
 from scalescope.points.checks import checkpoints, counting, losses, magnitudes, ranges, rows, swaps
 from scalescope.points.checks.evidence import Evidence
@@ -53,11 +55,10 @@ def screen(
     """
     taken = list(matches)
     table = Evidence.of(runs, taken, rest or {})
-    return (
-        *_about_names(taken),
-        *_about_ignored(list(table.rest)),
-        *(finding for check in CHECKS for finding in check(table)),
-    )
+    # Numbers near the limits of floats overflow in some ratio; a check then sees an infinity.
+    with np.errstate(all="ignore"):
+        checked = [finding for check in CHECKS for finding in check(table)]
+    return (*_about_names(taken), *_about_ignored(list(table.rest)), *checked)
 
 
 def _about_names(taken: list[Match]) -> Iterable[Finding]:

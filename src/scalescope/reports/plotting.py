@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from scalescope.errors import InputError, nearest
 from scalescope.fitting.approaches import Approaches
+from scalescope.fitting.extrapolation import Extrapolation
+from scalescope.fitting.profile import Profile
 from scalescope.fitting.result import Fit
 from scalescope.fitting.scores import Comparison
 from scalescope.laws import Law, get_law
@@ -26,7 +28,10 @@ CELL = 132
 MOST_BESIDE = 3
 """Panels in a row."""
 
-Result = Fit | Plan | Runs | Contents | Comparison | Approaches | Law
+Result = (
+    Fit | Plan | Runs | Contents | Comparison | Approaches | Extrapolation | Profile | Sequence[Profile] | Law
+)
+"""What can be drawn."""
 
 OF_A_FIT = ("law", "residuals", "corner", "optima")
 """Figures that a fit has."""
@@ -45,8 +50,8 @@ def plot(
     A fit is drawn against each of its axes, or as parabolas if that is what it is; its other figures are
     `residuals`, `corner` (its resamples) and `optima` (best size and tokens in every resample). A plan is
     drawn as best size and tokens against compute; a comparison as error against extrapolation; the approaches
-    beside each other; a law from published coefficients, else from plausible ones; runs as loss against
-    compute and size.
+    beside each other; an extrapolated curve with its forms; one or more profiles as likelihood ratios; a law
+    from published coefficients, else from plausible ones; runs as loss against compute and size.
 
     Parameters
     ----------
@@ -116,7 +121,8 @@ def _flow(figure: Figure) -> list[Any]:
     panels = [
         panel.chart.properties(width=WIDTH, title=panel.title or figure.title) for panel in figure.panels
     ]
-    return [alt.hconcat(*panels[start : start + MOST_BESIDE]) for start in range(0, len(panels), MOST_BESIDE)]
+    beside = MOST_BESIDE if len(panels) != 2 * (MOST_BESIDE - 1) else MOST_BESIDE - 1
+    return [alt.hconcat(*panels[start : start + beside]) for start in range(0, len(panels), beside)]
 
 
 def _matrix(figure: Figure) -> list[Any]:
@@ -132,10 +138,12 @@ def _matrix(figure: Figure) -> list[Any]:
 
 def _choose(result: Result, runs: Runs | None, fit: Fit | None, figure: str, compute: float | None) -> Figure:
     from scalescope.reports.figures.approaches import approaches_figure
+    from scalescope.reports.figures.extrapolations import extrapolation_figure
     from scalescope.reports.figures.holdouts import comparison_figure
     from scalescope.reports.figures.laws import law_figure
     from scalescope.reports.figures.optimum import allocation_figure
     from scalescope.reports.figures.overview import runs_figure
+    from scalescope.reports.figures.profiles import profile_figure
 
     if isinstance(result, Contents):
         return _of_contents(result, figure)
@@ -147,14 +155,18 @@ def _choose(result: Result, runs: Runs | None, fit: Fit | None, figure: str, com
         (Runs, runs_figure),
         (Comparison, comparison_figure),
         (Approaches, approaches_figure),
+        (Extrapolation, extrapolation_figure),
+        (Profile, profile_figure),
         (Law, law_figure),
     )
     for kind, make in makers:
         if isinstance(result, kind):
             return make(result)
+    if isinstance(result, Sequence) and result and all(isinstance(one, Profile) for one in result):
+        return profile_figure(result)
     raise InputError(
         f"cannot draw a {type(result).__name__}",
-        hint="Give a Fit, a Plan, Runs, Contents, a Comparison, Approaches or a law.",
+        hint="Give a Fit, Comparison, Approaches, Extrapolation, Profile, Plan, Runs, Contents or a law.",
     )
 
 

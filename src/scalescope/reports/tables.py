@@ -34,6 +34,7 @@ def tables(contents: Contents) -> tuple[Table, ...]:
         advice(contents),
         exponents(contents),
         coefficients(contents),
+        settled(contents),
         holdouts(contents),
         diagnoses(contents),
     ]
@@ -213,6 +214,34 @@ def coefficients(contents: Contents) -> Table | None:
         rows=tuple(rows),
         note="N in parameters, D in tokens, C in FLOP, L in nats/token; standard deviations are of log L.",
     )
+
+
+def settled(contents: Contents) -> Table | None:
+    """What the runs settle of a law's coefficients, and which extra run would help most."""
+    found = contents.identification
+    if found is None:
+        return None
+    rows = tuple(
+        (name, _open_ended(width.estimate), "yes" if width.identified else "no")
+        for name, width in found.widths.items()
+    )
+    notes = [one.text for one in found.trade_offs]
+    notes += [found.extra.text] if found.extra is not None else []
+    condition = f"{two_digits(found.condition)}, {two_digits(found.condition_projected)} once the linear "
+    return Table(
+        name="settled",
+        title="What the runs settle",
+        columns=("Coefficient", "Value, with its profile interval", "Settled"),
+        rows=rows,
+        note=f"{law_name(found.law)}. Condition number {condition}coefficients follow from the others. "
+        + " ".join(notes),
+    )
+
+
+def _open_ended(estimate: Estimate) -> str:
+    low = number(estimate.low, three_digits)
+    high = number(estimate.high, three_digits) if estimate.high < float("inf") else "no upper end"
+    return f"{three_digits(estimate.value)} [{low}, {high}]"
 
 
 def holdouts(contents: Contents) -> Table | None:

@@ -50,12 +50,13 @@ class _Models:
     @property
     def small(self) -> npt.NDArray[np.bool_]:
         """The five that the loss law is fitted to."""
-        return ((self.ratio == 20) & (self.size < 5e8)) | ((self.ratio == 320) & (self.size < 2e7))
+        small = (self.ratio == 20) & (self.size < 5e8)
+        return np.asarray(small | ((self.ratio == 320) & (self.size < 2e7)))
 
     @property
     def for_error(self) -> npt.NDArray[np.bool_]:
         """The six that the error law is fitted to."""
-        return self.small | ((self.ratio == 20) & (self.size > 1e9) & (self.size < 2e9))
+        return np.asarray(self.small | ((self.ratio == 20) & (self.size > 1e9) & (self.size < 2e9)))
 
 
 def _read(folder: Path, trained_on: str) -> _Models:

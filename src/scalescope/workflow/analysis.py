@@ -8,13 +8,34 @@ from pathlib import Path
 
 import msgspec
 
-from scalescope.fitting import SURFACES, exponent_by_count, fit_all, roll
+from scalescope.errors import FitError, InputError
+from scalescope.fitting import (
+    SURFACES,
+    Approaches,
+    Comparison,
+    Fit,
+    IsoflopBias,
+    approaches,
+    compare,
+    fit_all,
+    isoflop_bias,
+    roll,
+    used_by,
+)
+from scalescope.fitting.clusters import cluster_labels
+from scalescope.fitting.identify import Identification, identify
+from scalescope.fitting.inputs import target_of, variables_of
+from scalescope.fitting.objective import Objective
+from scalescope.fitting.profile import Profile, profile
+from scalescope.laws import get_law
 from scalescope.planning import Forecast, choose_headline, forecast_held_out, plan, with_measurement
 from scalescope.points import Finding, Runs, read_runs, write_json, write_runs
 from scalescope.reports import Contents, Curve, report
 
 MULTIPLES = (10.0, 100.0, 1000.0)
 """Budgets that are planned for unless others are asked, as multiples of what was spent."""
+MOST_PROFILED = 3000
+"""Rows beyond which the report leaves profiles out: they would take longer than all the rest."""
 
 
 def contents_of(
@@ -46,13 +67,14 @@ def contents_of(
         If no law that can be planned with fits these runs; the message is that of the parametric one.
     """
     fits, unfitted = fit_all(runs, resamples=resamples, level=level, seed=seed)
-    holdouts = tuple(one for law in fits for one in roll(runs, law, seed=seed))
+    holdouts = tuple(one for law in fits for one in roll(runs, law))
     forecasts = noted if noted is not None else forecast_held_out(fits, holdouts, runs)
     measured = tuple(with_measurement(one, runs) for one in forecasts)
     headline = choose_headline(fits, measured, holdouts)
     budgets = list(targets) if targets else [runs.spent * multiple for multiple in MULTIPLES]
     other = next((fits[law] for law in SURFACES if law in fits and law != headline), None)
-    exponents = exponent_by_count(runs, resamples=resamples, level=level, seed=seed)
+    beside = _approaches(runs, resamples=resamples, level=level, seed=seed)
+    settled, profiles = _identification(fits, runs, headline)
     return Contents(
         title=title,
         runs=runs,
@@ -62,11 +84,63 @@ def contents_of(
         forecasts=measured,
         written_before=noted is not None,
         holdouts=holdouts,
+        comparison=_comparison(runs, level=level, seed=seed),
+        approaches=beside,
+        identification=settled,
+        profiles=profiles,
+        bias=_bias(runs, level=level, seed=seed),
         curves=tuple(curves),
         facts=dict(facts or {}),
-        exponents_by_count={name: (one.value, one.low, one.high) for name, one in exponents.items()},
+        exponents_by_count={
+            name: (one.value, one.low, one.high)
+            for name, one in (beside.exponents_by_count if beside is not None else {}).items()
+        },
         command=command,
         findings=(*findings, *runs.findings, *unfitted, *_verdict(measured, headline)),
+    )
+
+
+def _approaches(runs: Runs, *, resamples: int, level: float, seed: int) -> Approaches | None:
+    """Take the three approaches; None where the runs allow none."""
+    try:
+        return approaches(runs, resamples=resamples, level=level, seed=seed)
+    except (InputError, FitError):
+        return None
+
+
+def _comparison(runs: Runs, *, level: float, seed: int) -> Comparison | None:
+    """Rank all laws that the runs allow; None where no cut leaves enough runs."""
+    try:
+        return compare(runs, level=level, seed=seed)
+    except (InputError, FitError):
+        return None
+
+
+def _bias(runs: Runs, *, level: float, seed: int) -> IsoflopBias | None:
+    """Measure the bias of the parabolas on this grid; None without one, or where no surface fits."""
+    try:
+        return isoflop_bias(runs, resamples=0, level=level, seed=seed)
+    except (InputError, FitError):
+        return None
+
+
+def _identification(
+    fits: Mapping[str, Fit], runs: Runs, headline: str
+) -> tuple[Identification | None, tuple[Profile, ...]]:
+    """Say what the runs settle of the headlined law, or of the other surface where that has no objective."""
+    laws = [law for law in (headline, *SURFACES) if law in fits and fits[law].method == "parametric"]
+    if not laws or len(runs) > MOST_PROFILED:
+        return None, ()
+    fit, form = fits[laws[0]], get_law(laws[0])
+    used = runs.select(used_by(runs, form.name))
+    target = target_of(form, used)
+    objective = Objective(
+        law=form, x=variables_of(form, used), criterion=fit.criterion, restraints=fit.restraints
+    )
+    labels = cluster_labels(used)
+    found = identify(objective, target, fit.theta, level=fit.level, labels=labels)
+    return found, tuple(
+        profile(objective, target, fit.theta, name, level=fit.level, labels=labels) for name in found.widths
     )
 
 

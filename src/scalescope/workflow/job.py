@@ -212,7 +212,7 @@ def _forecast_then_measure(
     if work.ledger.meta("held_out") is None:
         runs = work.runs()
         fits, _ = fit_all(runs, resamples=300, level=0.9, seed=seed)
-        holdouts = tuple(one for law in fits for one in roll(runs, law, seed=seed))
+        holdouts = tuple(one for law in fits for one in roll(runs, law))
         compute = work.held_out_compute(design, machine, recipe)
         if compute < 1.3 * float(runs.compute[~runs.held_out].max()):
             work.ledger.record_finding(

@@ -26,7 +26,7 @@ from scalescope.fitting.extrapolation.validation import Candidate
 from scalescope.points import Array
 
 TEMPER = 5.0
-PRICE = 0.0
+PRICE = 1.0
 DRIFT = 0.4
 """Usual share of the change since the end of the data by which an average is off."""
 DRIFT_CUTS = 4.0

@@ -30,7 +30,7 @@ PERSISTENCE = 0.3
 """sigma: standard deviation of the log of the ratio of two steps in a row."""
 RESTLESSNESS = 0.5
 """gamma: how much of the last change of slope may come again."""
-BENDING = 1.0
+BENDING = 0.5
 """Standard deviation of r_0 itself."""
 AHEAD = 2
 """Steps behind the end over which the slope is held."""
@@ -164,12 +164,16 @@ class Problem:
         cut = np.repeat([one[1] for one in starts], [len(one[2]) for one in starts])
         phi = np.concatenate([self.padded(one[2]) for one in starts])
         state = self.evaluate(form, cut, np.clip(phi, low[form], high[form]))
-        order = np.lexsort((state.objective, cut, form))
-        group = form[order] * len(self.data.weights) + cut[order]
+        return self.leading(state, keep=keep)
+
+    def leading(self, state: State, *, keep: int) -> State:
+        """Return the best few candidates of each form and cut."""
+        order = np.lexsort((state.objective, state.cut, state.form))
+        group = state.form[order] * len(self.data.weights) + state.cut[order]
         rank = np.arange(len(order)) - np.searchsorted(group, group)
         return state.take(order[rank < keep])
 
-    def improve(self, state: State, *, steps: int = 40, tolerance: float = 1e-3) -> State:
+    def improve(self, state: State, *, steps: int, tolerance: float = 1e-3) -> State:
         """Descend from every candidate until three steps in a row gain less than `tolerance`."""
         every_low, every_high = self.limits()
         damping, slow = np.full(len(state.cut), 1e-2), np.zeros(len(state.cut), dtype=np.int64)
@@ -186,7 +190,7 @@ class Problem:
                 gain = np.where(better, part.objective - new.objective, 0.0)
             slow[active] = np.where(gain > tolerance, 0, slow[active] + 1)
             state.put(active[better], new, better)
-            damping[active] = np.clip(np.where(better, 0.2, 6.0) * damping[active], 1e-6, 1e8)
+            damping[active] = np.clip(np.where(better, 0.2, 10.0) * damping[active], 1e-4, 1e8)
             active = active[slow[active] < 3]
         return state
 
@@ -218,5 +222,10 @@ def _persistence(v: Array, slopes: Array) -> tuple[Array, Array]:
     before, ahead = log_ratio[:, :1], log_ratio[:, 1:]
     sd = np.sqrt(PERSISTENCE**2 + (RESTLESSNESS * before) ** 2)
     widening = (ahead * RESTLESSNESS**2 * before / sd**3)[:, None]
-    held = np.concatenate([before / BENDING, ahead / sd], axis=1)
-    return held, np.concatenate([by[:, :, :1] / BENDING, by[:, :, 1:] / sd[:, None] - widening * by[:, :, :1]], 2)
+    # Heavy tails: a bend that the points insist on costs little more than a moderate one.
+    bend = before / BENDING
+    cost = np.sqrt(np.log1p(bend**2)) * np.sign(bend)
+    per_bend = np.where(np.abs(bend) < 1e-4, 1.0, bend / ((1 + bend**2) * np.where(cost == 0, 1.0, cost)))
+    held = np.concatenate([cost, ahead / sd], axis=1)
+    first = by[:, :, :1] * (per_bend / BENDING)[:, None]
+    return held, np.concatenate([first, by[:, :, 1:] / sd[:, None] - widening * by[:, :, :1]], axis=2)

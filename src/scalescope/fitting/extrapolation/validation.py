@@ -19,6 +19,8 @@ SHARE = 0.35
 """Of the range of log x that must lie before a cut."""
 KEEP = 5
 """Starts of every form and cut that are followed."""
+FIRST, LAST = 20, 100
+"""Steps of all of these, then of the best of them."""
 LOOSE = 1e-2
 """Precision of the coordinates that nothing else holds: a standard deviation of ten."""
 
@@ -80,7 +82,8 @@ def candidates(curve: Curve, forms: tuple[Form, ...]) -> list[Candidate]:
         for cut, end in enumerate(ends):
             n = int((u <= end + 1e-9).sum())
             starts.append((index, cut, form.starts(u[:n], v[:n], count[:n])))
-    state = problem.improve(problem.start(starts, keep=KEEP))
+    state = problem.improve(problem.start(starts, keep=KEEP), steps=FIRST)
+    state = problem.improve(problem.leading(state, keep=1), steps=LAST)
     rows = [[state.best(index, cut) for cut in range(len(ends))] for index in range(len(forms))]
     return [
         _candidate(problem, state, ends, count, one)

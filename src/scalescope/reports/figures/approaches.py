@@ -17,10 +17,10 @@ from scalescope.reports.text import number, reach_text, shown, two_digits
 from scalescope.units import format_count, format_flop
 
 QUANTITIES: tuple[tuple[str, str, Callable[[float], str], bool], ...] = (
-    ("size_exponent", "Size exponent a of N* ∝ C^a", two_digits, False),
-    ("size", "Best parameters N", format_count, True),
-    ("tokens", "Best tokens D", format_count, True),
-    ("tokens_per_param", "Tokens per parameter", two_digits, True),
+    ("size_exponent", "Exponent a of the best size", two_digits, False),
+    ("size", "Best parameters N*", format_count, True),
+    ("tokens", "Best tokens D*", format_count, True),
+    ("tokens_per_param", "Tokens per parameter D*/N*", two_digits, True),
 )
 """Field of an approach, its axis, how its numbers stand, whether the axis is logarithmic."""
 
@@ -55,36 +55,41 @@ def approaches_figure(found: Approaches) -> Figure:
 
 def name_of(row: Approach) -> str:
     """Name an approach by what it looks at."""
-    return f"{row.name.split()[0]}: {NAMES[row.name]}"
+    return f"{row.name.split()[0]} {NAMES[row.name]}"
+
+
+SHORT: dict[str, str] = {"1": "1 envelope", "2": "2 parabolas", "2 corrected": "2 corrected", "3": "3 law"}
+"""Approach to its name beside a panel."""
 
 
 def _panel(found: Approaches, field: str, title: str, show: Callable[[float], str], log: bool) -> Panel:
     rows = [_row(row, getattr(row, field), show, index) for index, row in enumerate(found.rows)]
     ends = [row[key] for row in rows for key in ("x", "low", "high") if key in row]
-    if field == "size_exponent":
-        title += f" ({axes.COUNT_WORDS.get(found.count, found.count)})"
-    quantity = Quantity(title=title, show=show, logarithmic=log)
+    counted = f" ({axes.COUNT_WORDS.get(found.count, found.count)})"
+    quantity = Quantity(
+        title=title + counted if field in ("size_exponent", "size") else title, show=show, logarithmic=log
+    )
     x = quantity.x("x", quantity.domain(ends, 0.08))
     x["axis"]["grid"] = True
     sort = alt.SortField("order")
-    names = alt.Axis(labelLimit=190, labelFontSize=12, domain=False, ticks=False, title=None)
+    names = alt.Axis(labelLimit=120, labelFontSize=12, domain=False, ticks=False, title=None)
     y = alt.Y("approach:N", sort=sort, axis=names)
     dash = [5, 3] if found.reach > 1 else [1, 0]
     spans = [row for row in rows if "low" in row]
     bars = alt.Chart(marks.data(spans)).mark_rule(strokeWidth=2.2, strokeDash=dash, stroke=theme.INK.light)
     dots = alt.Chart(marks.data(rows)).mark_point(
-        filled=False, shape="square", size=70, strokeWidth=2, color=theme.INK.light, fill=theme.PAPER.light
+        shape="square", size=70, strokeWidth=2, stroke=theme.INK.light, fill=theme.PAPER.light, opacity=1
     )
     layers = [dots.encode(x=x, y=y, tooltip=alt.Tooltip("about:N"))]
     if spans:
         layers.insert(0, bars.encode(x=axes.other(x, "low"), x2=alt.X2("high"), y=y))
     label = f"{title} by {', '.join(name_of(row) for row in found.rows)}."
-    return Panel(title="", chart=marks.layered(layers, 30 * len(rows) + 16), label=label)
+    return Panel(title=title, chart=marks.layered(layers, 30 * len(rows) + 16), label=label)
 
 
 def _row(row: Approach, estimate: Estimate, show: Callable[[float], str], order: int) -> Row:
     made: Row = {
-        "approach": name_of(row),
+        "approach": SHORT.get(row.name, row.name),
         "order": order,
         "x": estimate.value,
         "about": shown(estimate, show),

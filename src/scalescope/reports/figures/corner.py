@@ -30,6 +30,8 @@ WIDE = 20.0
 _KEPT = 0.98
 """Share of the resamples that the axes span; runaways would leave the rest a dot."""
 CELL = 118
+_UPWARDS = 269.9
+"""Angle of a title that is read upwards; Vega-Lite leaves 270 to the configuration, which turns it flat."""
 
 
 def resample_corner(contents: Contents) -> Figure | None:
@@ -208,11 +210,11 @@ def _trimmed(chart: alt.LayerChart, *, last: bool, first: bool) -> alt.LayerChar
             if channel == "x" and not last:
                 axis["labels"], axis["title"] = False, None
             if channel == "y":
-                axis["titleAngle"], axis["titleAnchor"], axis["titleAlign"] = -90, "middle", "center"
+                axis["titleAngle"], axis["titleAnchor"], axis["titleAlign"] = _UPWARDS, "middle", "center"
                 axis["titleX"], axis["titleY"] = -46, CELL / 2
                 axis["minExtent"] = axis["maxExtent"] = 44 if first else 2
                 if not first:
-                    axis["labels"], axis["title"] = False, None
+                    axis["labels"], axis["title"], axis["ticks"] = False, None, False
             encoded["axis"] = axis
     return chart
 

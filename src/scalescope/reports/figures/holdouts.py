@@ -133,7 +133,7 @@ def _chart(
     tall = axes.padded([*(row["y"] for row in everything), noise / 2], 0.05)
     x = axes.log_x("x", "Compute predicted over compute fitted", wide, format_factor)
     y = axes.log_y("y", f"Error of {comparison.target}, root mean square", tall, format_percent)
-    layers = [_noise(noise, wide, tall, x, y)] if noise > tall[0] else []
+    layers = _noise(noise, wide, tall, x, y) if noise > tall[0] else []
     if grey:
         faint = alt.Chart(marks.data(grey)).mark_line(color=theme.MUTED.light, strokeWidth=0.8, opacity=0.7)
         layers.append(faint.encode(x=x, y=y, detail=alt.Detail("law:N"), tooltip=alt.Tooltip("law:N")))
@@ -146,17 +146,27 @@ def _chart(
     return marks.layered([*layers, *(_stack(stack, x, y) if stack else [])], 360)
 
 
-def _noise(noise: float, wide: axes.Domain, tall: axes.Domain, x: alt.X, y: alt.Y) -> alt.Chart:
+def _noise(noise: float, wide: axes.Domain, tall: axes.Domain, x: alt.X, y: alt.Y) -> list[alt.Chart]:
     band = [{"x": end, "y": noise, "floor": tall[0]} for end in wide]
     area: alt.Chart = alt.Chart(marks.data(band)).mark_area(color=theme.INK.light, opacity=0.09, clip=True)
-    return area.encode(x=x, y=y, y2=alt.Y2("floor"))
+    words = alt.Chart(marks.data([{"x": wide[1], "y": noise, "text": "noise of one run"}]))
+    told = words.mark_text(
+        align="right", baseline="top", dx=-6, dy=5, fontSize=10, color=theme.MUTED.light
+    ).encode(x=x, y=y, text=alt.Text("text:N"))
+    return [area.encode(x=x, y=y, y2=alt.Y2("floor")), told]
 
 
 def _stack(rows: list[Row], x: alt.X, y: alt.Y) -> list[alt.Chart]:
     square = alt.Chart(marks.data(rows)).mark_point(
         shape="square", size=90, strokeWidth=2.2, stroke=theme.PLAN.light, fill=theme.PAPER.light, opacity=1
     )
-    return [square.encode(x=x, y=y, tooltip=alt.Tooltip("about:N"))]
+    words = alt.Chart(marks.data([row | {"text": "stack"} for row in rows])).mark_text(
+        align="left", baseline="middle", dx=10, fontSize=11, color=theme.PLAN.light
+    )
+    return [
+        square.encode(x=x, y=y, tooltip=alt.Tooltip("about:N")),
+        words.encode(x=x, y=y, text=alt.Text("text:N")),
+    ]
 
 
 def _told(lines: list[ErrorLine]) -> str:

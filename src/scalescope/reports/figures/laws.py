@@ -189,7 +189,7 @@ def _curves(law: Law, source: _Source) -> list[LawLine]:
     for number in np.unique(x[curve])[:SCHEDULES]:
         mask = x[curve] == number
         rates = x[rate][mask]
-        told = f"curve {number:.0f}: rate {show(float(rates.max()))} to {show(float(rates[-1]))}"
+        told = f"rate {show(float(rates.max()))} to {show(float(rates[-1]))}"
         lines.append(LawLine(label=told, x=x[step][mask], y=y[mask]))
     return lines
 
@@ -201,15 +201,16 @@ def _edges(source: _Source, letter: str) -> tuple[float, float] | None:
     return (low, high) if low < high else None
 
 
-def _rows(line: LawLine, edges: tuple[float, float] | None) -> list[Row]:
+def _rows(line: LawLine, level: int, edges: tuple[float, float] | None) -> list[Row]:
     """Where the data of the publication are known, what lies beyond them is an extrapolation."""
     rows: list[Row] = []
+    told = {"line": line.label, "level": str(level)}
     low, high = edges or (-np.inf, np.inf)
     pieces = (("below", BEYOND, line.x <= low), ("inside", FITTED, (line.x >= low) & (line.x <= high)))
     for piece, part, mask in (*pieces, ("above", BEYOND, line.x >= high)):
         if mask.sum() > 1:
             rows += [
-                {"x": float(x), "y": float(y), "part": part, "piece": piece, "line": line.label}
+                {"x": float(x), "y": float(y), "part": part, "piece": piece} | told
                 for x, y in zip(line.x[mask], line.y[mask], strict=True)
             ]
     return rows
@@ -219,20 +220,20 @@ def _panel(
     law: Law, source: _Source, letter: str, lines: list[LawLine], second: str | None, held: Section | None
 ) -> Panel:
     count = source.published.count if source.published else law.count
-    rows = [row for line in lines for row in _rows(line, _edges(source, letter))]
+    edges = _edges(source, letter)
+    rows = [row for level, line in enumerate(lines) for row in _rows(line, level, edges)]
     across = variable_axis(law, letter, count)
     up = target_axis(law, [row["y"] for row in rows])
     x = across.x("x", across.domain([row["x"] for row in rows], 0.02))
     y = up.y("y", up.domain(_visible(rows, up)))
-    names = list(dict.fromkeys(row["line"] for row in rows))
-    tints = alt.Scale(domain=names, range=[colour.light for colour in theme.ordered(len(names))])
-    legend = None if names == [""] else alt.Legend(title=None, symbolType="stroke", orient="bottom")
+    levels = [str(index) for index in range(SCHEDULES if is_of_curves(law) else LINES)]
+    tints = alt.Scale(domain=levels, range=[colour.light for colour in theme.ordered(len(levels))])
     dashes = alt.Scale(domain=[FITTED, BEYOND], range=[[1, 0], [5, 4]])
     line = alt.Chart(marks.data(rows)).mark_line(strokeWidth=1.9, clip=True)
     encoded = line.encode(
         x=x,
         y=y,
-        color=alt.Color("line:N", scale=tints, legend=legend, sort=names),
+        color=alt.Color("level:N", scale=tints, legend=None),
         strokeDash=alt.StrokeDash("part:N", scale=dashes, legend=None),
         detail=alt.Detail("piece:N"),
         tooltip=alt.Tooltip("line:N"),
@@ -242,23 +243,47 @@ def _panel(
     label = f"{column_title(law.target)} against {across.title} by {law.name}."
     return Panel(
         title=f"at {told}" if told else "",
-        chart=marks.layered([*_ends(rows, x, y), encoded], 280),
+        chart=marks.layered([encoded, *_words(lines, up, x, y)], 280),
         label=label,
     )
 
 
-def _ends(rows: list[Row], x: alt.X, y: alt.Y) -> list[alt.Chart]:
-    """Words at the right end of every line, since the page's legend is the same for all panels."""
-    last: dict[str, Row] = {}
-    for row in rows:
-        if row["line"] and (row["line"] not in last or row["x"] >= last[row["line"]]["x"]):
-            last[row["line"]] = row
-    if not last:
+def _words(lines: list[LawLine], up: Quantity, x: alt.X, y: alt.Y) -> list[alt.Chart]:
+    """What each line stands for, written on it, at the place where the lines are farthest apart."""
+    drawn = [line for line in lines if line.label and len(line.x)]
+    if not drawn:
         return []
-    words = alt.Chart(marks.data(list(last.values()))).mark_text(
-        align="right", baseline="bottom", dx=-2, dy=-4, fontSize=10, color=theme.MUTED.light, clip=False
+    place = max(_PLACES, key=lambda share: _apart(drawn, share, up))
+    rows = []
+    for line in drawn:
+        index = _index(line, place)
+        rows.append({"x": float(line.x[index]), "y": float(line.y[index]), "text": line.label})
+    words = alt.Chart(marks.data(rows)).mark_text(
+        align="left" if place < 0.5 else "right",
+        baseline="bottom",
+        dx=3 if place < 0.5 else -3,
+        dy=-4,
+        fontSize=10,
+        color=theme.INK.light,
     )
-    return [words.encode(x=x, y=y, text=alt.Text("line:N"))]
+    return [words.encode(x=x, y=y, text=alt.Text("text:N"))]
+
+
+_PLACES = (1.0, 0.02, 0.85, 0.15, 0.5)
+
+
+def _index(line: LawLine, share: float) -> int:
+    return round(share * (len(line.x) - 1))
+
+
+def _apart(lines: list[LawLine], share: float, up: Quantity) -> float:
+    """Smallest distance of two labels; far apart is far enough, so that the first place wins a tie."""
+    places = np.array([line.y[_index(line, share)] for line in lines])
+    every = np.concatenate([line.y for line in lines])
+    if up.logarithmic:
+        places, every = np.log(places), np.log(every)
+    gaps = np.diff(np.sort(places))
+    return min(float(gaps.min()) / max(float(np.ptp(every)), 1e-300), 0.045) if len(gaps) else 1.0
 
 
 def _visible(rows: list[Row], up: Quantity) -> list[float]:

@@ -22,10 +22,14 @@ from scalescope.reports.tables import Table
 from scalescope.reports.text import law_name, reach_text, shown, two_digits
 from scalescope.units import format_count, format_flop
 
-RATIOS = (0.1, 0.3, 1.0, 3.0, 10.0, 20.0, 50.0, 100.0, 300.0, 1000.0, 3000.0, 10000.0)
+RATIOS = (*(digit * 10.0**power for power in range(-2, 5) for digit in (1, 2, 3, 5, 7)),)
 """Tokens per parameter that may get a line."""
 MOST_RATIOS = 4
 MOST_POINTS = 150
+MOST_PANELS = 3
+LEAST_SPAN = 3.0
+"""Highest over lowest size of a panel, at least: so narrow clouds look narrow."""
+_AROUND = 1e3
 MULTIPLES = (1.0, 10.0, 100.0)
 """Computes drawn unless others are asked, as multiples of the dearest run's."""
 
@@ -41,7 +45,7 @@ def resampled_optima(contents: Contents) -> Figure | None:
 
 
 def optima_figure(fit: Fit, computes: Sequence[float] = ()) -> Figure:
-    """Draw N* and D* of every resample at each compute, with lines of equal compute and of equal ratio.
+    """Draw N* and D* of every resample, a panel a compute, with lines of equal compute and of equal ratio.
 
     Raises
     ------
@@ -51,22 +55,25 @@ def optima_figure(fit: Fit, computes: Sequence[float] = ()) -> Figure:
     if not predictions.has_frontier(fit):
         raise InputError(f"{fit.law} has no best size", hint="Fit a surface such as chinchilla.")
     at = sorted(set(computes) or {fit.ranges["C"][1] * multiple for multiple in MULTIPLES})
-    budgets = [_Budget(fit, compute) for compute in at]
-    colours = dict(zip([each.name for each in budgets], theme.ordered(len(budgets)), strict=True))
-    chart = _chart(fit, budgets, colours)
-    keys = [
-        Key(kind="cloud", label=f"a resample at {name}", colour=colour) for name, colour in colours.items()
-    ]
+    budgets = [_Budget(fit, compute) for compute in at[:MOST_PANELS]]
     return Figure(
         name="optima",
         title="Best size and tokens in every resample",
         caption=f"{law_name(fit.law)}. All optima of one compute lie on its line; a long cloud leaves the "
         "choice between a larger model and more tokens open. The thick bar is the interval.",
-        panels=(Panel(title="", chart=chart, label=_label(budgets)),),
+        panels=tuple(
+            Panel(
+                title=f"{each.name}, {reach_text(each.compute / fit.ranges['C'][1])}",
+                chart=_chart(fit, each),
+                label=f"Best size and tokens of every resample at {each.name}.",
+            )
+            for each in budgets
+        ),
         keys=(
-            *keys,
+            Key(kind="cloud", label="a resample", colour=theme.HOFFMANN),
             Key(kind="minimum", label="optimum, with its interval", colour=theme.INK),
-            *(_path_keys(fit, budgets)),
+            Key(kind="line", label="optimum against compute, fitted range", colour=theme.INK),
+            Key(kind="dotted", label="extrapolation", colour=theme.INK, dash=(5, 4)),
             Key(kind="dotted", label="equal tokens per parameter", colour=theme.MUTED, dash=(1, 3)),
             Key(kind="thin", label="equal compute", colour=theme.MUTED),
         ),
@@ -95,23 +102,27 @@ class _Budget:
         return self.compute / FLOP_PER_PARAM_TOKEN / size
 
 
-def _chart(fit: Fit, budgets: list[_Budget], colours: dict[str, theme.Colour]) -> alt.LayerChart:
-    cloud = [row for each in budgets for row in _cloud(each)]
-    path = _path(fit, budgets)
-    sizes = [*(row["x"] for row in (*cloud, *path)), *(each.size.low for each in budgets)]
-    tokens = [*(row["y"] for row in (*cloud, *path)), *(each.tokens.high for each in budgets)]
-    wide, tall = axes.padded(sizes, 0.08), axes.padded(tokens, 0.08)
-    x = axes.log_x("x", f"Best {axes.size_title(fit.count).replace('P', 'p', 1)}", wide)
-    y = axes.log_y("y", "Best tokens D", tall)
+def _chart(fit: Fit, budget: _Budget) -> alt.LayerChart:
+    cloud = _cloud(budget)
+    sizes = [*(row["x"] for row in cloud), budget.best, budget.size.low, budget.size.high]
+    wide = _room(sizes)
+    tall = (budget.on_line(wide[1]), budget.on_line(wide[0]))
+    x = axes.log_x("x", f"Best parameters N* ({axes.COUNT_WORDS.get(fit.count, fit.count)})", wide)
+    y = axes.log_y("y", "Best tokens D*", tall)
     y["axis"]["grid"] = False
-    layers = [*_ratios(wide, tall, x, y), *_equal_compute(budgets, wide, x, y)]
-    layers += marks.curve(path, x, y)
-    scale = alt.Scale(domain=list(colours), range=[colour.light for colour in colours.values()])
-    legend = alt.Legend(title="Compute")
-    dots = alt.Chart(marks.data(cloud)).mark_point(filled=True, size=34, opacity=0.28, clip=True)
-    layers.append(dots.encode(x=x, y=y, color=alt.Color("budget:N", scale=scale, legend=legend)))
-    layers += _optima(budgets, x, y)
-    return marks.layered(layers, 400)
+    layers = [*_ratios(wide, tall, x, y), _equal_compute(budget, wide, x, y)]
+    layers += marks.curve(_path(fit, budget), x, y)
+    if cloud:
+        dots = alt.Chart(marks.data(cloud)).mark_point(filled=True, size=40, opacity=0.25, clip=True)
+        layers.append(dots.encode(x=x, y=y, color=alt.value(theme.HOFFMANN.light)))
+    return marks.layered([*layers, *_optimum(budget, x, y)], 300)
+
+
+def _room(sizes: list[float]) -> axes.Domain:
+    """Span of the cloud with room around it, at least a factor of `LEAST_SPAN`."""
+    low, high = axes.padded(sizes, 0.25)
+    more = max(1.0, (LEAST_SPAN / (high / low)) ** 0.5)
+    return low / more, high * more
 
 
 def _cloud(budget: _Budget) -> list[Row]:
@@ -123,48 +134,45 @@ def _cloud(budget: _Budget) -> list[Row]:
     return [{"x": float(n), "y": budget.on_line(float(n)), "budget": budget.name} for n in kept]
 
 
-def _path(fit: Fit, budgets: list[_Budget]) -> list[Row]:
-    """The optimum of the law from the cheapest run to the dearest budget."""
+def _path(fit: Fit, budget: _Budget) -> list[Row]:
+    """The optimum of the law against compute, around this one."""
     low, high = fit.ranges["C"]
-    compute = predictions.reaching((low, high), low, max(high, budgets[-1].compute))
-    compute = compute[compute >= min(budgets[0].compute, high) / 10]
+    around = (budget.compute / _AROUND, budget.compute * _AROUND)
+    ends = [edge for edge in (low, high) if around[0] < edge < around[1]]
+    compute = np.unique(np.concatenate([predictions.grid(*around, 15), ends]))
     best = optimal_size(fit.law, fit.theta, compute)
-    nothing = np.full(len(best), np.nan)
     edges = tuple(float(optimal_size(fit.law, fit.theta, np.array([edge]))[0]) for edge in (low, high))
-    curve = (compute / FLOP_PER_PARAM_TOKEN / best, nothing, nothing)
-    return predictions.rows(best, curve, (edges[0], edges[1] * (1 + 1e-9)))
+    nothing = np.full(len(best), np.nan)
+    tokens = compute / FLOP_PER_PARAM_TOKEN / best
+    return predictions.rows(best, (tokens, nothing, nothing), (edges[0], edges[1]))
 
 
-def _path_keys(fit: Fit, budgets: list[_Budget]) -> list[Key]:
-    keys = [Key(kind="line", label="optimum in the fitted range", colour=theme.INK)]
-    if budgets[-1].compute > fit.ranges["C"][1]:
-        keys.append(Key(kind="dotted", label="extrapolation", colour=theme.INK, dash=(5, 4)))
-    return keys
-
-
-def _equal_compute(budgets: list[_Budget], wide: axes.Domain, x: alt.X, y: alt.Y) -> list[alt.Chart]:
-    rows = [{"x": size, "y": each.on_line(size), "line": each.name} for each in budgets for size in wide]
-    line = alt.Chart(marks.data(rows)).mark_line(color=theme.MUTED.light, strokeWidth=0.8, clip=True)
-    return [line.encode(x=x, y=y, detail=alt.Detail("line:N"))] if rows else []
+def _equal_compute(budget: _Budget, wide: axes.Domain, x: alt.X, y: alt.Y) -> alt.Chart:
+    rows = [{"x": size, "y": budget.on_line(size)} for size in wide]
+    line: alt.Chart = alt.Chart(marks.data(rows)).mark_line(
+        color=theme.MUTED.light, strokeWidth=0.8, clip=True
+    )
+    return line.encode(x=x, y=y)
 
 
 def _ratios(wide: axes.Domain, tall: axes.Domain, x: alt.X, y: alt.Y) -> list[alt.Chart]:
     """Lines of equal tokens per parameter that cross the drawing, each with its ratio at the upper end."""
     lowest, highest = tall[0] / wide[1], tall[1] / wide[0]
-    inside = [ratio for ratio in RATIOS if lowest * 1.5 < ratio < highest / 1.5]
+    inside = [ratio for ratio in RATIOS if lowest * 1.3 < ratio < highest / 1.3]
     step = max(1, -(-len(inside) // MOST_RATIOS))
     rows, ends = [], []
     for ratio in inside[::step]:
         first, last = max(wide[0], tall[0] / ratio), min(wide[1], tall[1] / ratio)
         rows += [{"x": size, "y": ratio * size, "ratio": two_digits(ratio)} for size in (first, last)]
-        ends.append({"x": last, "y": ratio * last, "text": f"D/N {two_digits(ratio)}"})
+        at = last * (wide[0] / wide[1]) ** 0.06
+        ends.append({"x": at, "y": ratio * at, "text": f"D/N {two_digits(ratio)}"})
     if not rows:
         return []
     line = alt.Chart(marks.data(rows)).mark_line(
         color=theme.MUTED.light, strokeWidth=1, strokeDash=[1, 3], clip=True
     )
     words = alt.Chart(marks.data(ends)).mark_text(
-        color=theme.MUTED.light, fontSize=10, align="right", baseline="top", dx=-4, dy=4
+        color=theme.MUTED.light, fontSize=10, align="right", baseline="bottom", dx=-2, dy=-2
     )
     return [
         line.encode(x=x, y=y, detail=alt.Detail("ratio:N")),
@@ -172,32 +180,20 @@ def _ratios(wide: axes.Domain, tall: axes.Domain, x: alt.X, y: alt.Y) -> list[al
     ]
 
 
-def _optima(budgets: list[_Budget], x: alt.X, y: alt.Y) -> list[alt.Chart]:
-    bars = [
-        {"x": size, "y": each.on_line(size), "line": each.name}
-        for each in budgets
-        if np.isfinite(each.size.low)
-        for size in (each.size.low, each.size.high)
-    ]
-    rows: list[Row] = [
-        {
-            "x": each.best,
-            "y": each.on_line(each.best),
-            "about": f"{each.name}\nN* {shown(each.size, format_count)}\n"
-            f"D* {shown(each.tokens, format_count)}\nD/N {shown(each.ratio, two_digits)}",
-        }
-        for each in budgets
-    ]
-    thick = alt.Chart(marks.data(bars)).mark_line(color=theme.INK.light, strokeWidth=2.2, clip=True)
-    cross = alt.Chart(marks.data(rows)).mark_point(
-        filled=True, shape="cross", size=90, color=theme.INK.light, opacity=1
+def _optimum(budget: _Budget, x: alt.X, y: alt.Y) -> list[alt.Chart]:
+    ends = [end for end in (budget.size.low, budget.size.high) if np.isfinite(end)]
+    bar = [{"x": end, "y": budget.on_line(end)} for end in ends]
+    about = (
+        f"{budget.name}\nN* {shown(budget.size, format_count)}\nD* {shown(budget.tokens, format_count)}\n"
+        f"D/N {shown(budget.ratio, two_digits)}"
     )
-    drawn = [thick.encode(x=x, y=y, detail=alt.Detail("line:N"))] if bars else []
+    rows: list[Row] = [{"x": budget.best, "y": budget.on_line(budget.best), "about": about}]
+    thick = alt.Chart(marks.data(bar)).mark_line(color=theme.INK.light, strokeWidth=3, clip=True)
+    cross = alt.Chart(marks.data(rows)).mark_point(
+        filled=True, shape="cross", size=100, color=theme.INK.light, opacity=1
+    )
+    drawn = [thick.encode(x=x, y=y)] if bar else []
     return [*drawn, cross.encode(x=x, y=y, tooltip=alt.Tooltip("about:N"))]
-
-
-def _label(budgets: list[_Budget]) -> str:
-    return f"Best size and tokens of every resample at {', '.join(each.name for each in budgets)}."
 
 
 def _table(budgets: list[_Budget], fit: Fit) -> Table:

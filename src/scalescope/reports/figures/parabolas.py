@@ -106,12 +106,7 @@ def corrected_minima(fit: Fit, bias: IsoflopBias | None) -> list[Row]:
 
 def _corrected(rows: list[Row], x: alt.X, y: alt.Y) -> list[alt.Chart]:
     mark = alt.Chart(marks.data(rows)).mark_point(
-        shape="triangle-up",
-        size=60,
-        strokeWidth=1.8,
-        stroke=theme.PLAN.light,
-        fill=theme.PAPER.light,
-        opacity=1,
+        filled=False, shape="triangle-up", size=130, strokeWidth=1.8, stroke=theme.PLAN.light, opacity=1
     )
     return [mark.encode(x=x, y=y, tooltip=alt.Tooltip("about:N"))]
 

@@ -108,7 +108,8 @@ def plain_number(value: float) -> str:
     if float(value).is_integer() and abs(value) < 1e5:
         return f"{value:,.0f}"
     text = format_significant(value)
-    return text.rstrip("0").rstrip(".") if "." in text and "e" not in text else text
+    digits, mark, exponent = text.partition("e")
+    return (digits.rstrip("0").rstrip(".") if "." in digits else digits) + mark + exponent
 
 
 def _year(value: float) -> str:
