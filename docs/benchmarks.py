@@ -234,8 +234,7 @@ def coverage(lines: Sequence[Line]) -> str:
     error = 100 * math.sqrt(0.9 * 0.1 / studies[0])
     return "\n".join(parts) + (
         f"\nFrom {studies[0]} simulated studies a row or more; the standard error of a coverage of 0.90 is "
-        f"{error:.1f} points.\n"
-        + machines(found)
+        f"{error:.1f} points.\n" + machines(found)
     )
 
 

@@ -118,7 +118,7 @@ def printed(laws: list[Law]) -> str:
 
 
 def _address(reference: str) -> str:
-    return re.split("[, ]", reference, maxsplit=1)[0]
+    return re.split("[,; ]", reference, maxsplit=1)[0]
 
 
 def _source(one: Published) -> str:

@@ -193,3 +193,41 @@ def test_a_budget_whose_unit_was_forgotten_is_refused(text):
 def test_a_rate_is_not_taken_for_an_amount(text):
     with pytest.raises(InputError, match="may be a rate"):
         parse_flop(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("10m", "It reads as a duration; FLOP are meant, such as 3e21"),
+        ("much", "Write it as 3e21 or '3e21 FLOP'."),
+        ("0", "Write it as 3e21 or '3e21 FLOP'."),
+        ("3e12 FLOP/s", "Write it as 3e21 or '3e21 FLOP'."),
+    ],
+)
+def test_the_hint_about_compute_is_about_compute(text, hint):
+    with pytest.raises(InputError) as caught:
+        parse_flop(text)
+    assert caught.value.hint.startswith(hint)
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("7b", "Suffixes are capitals: 7B."),
+        ("3E", "E is the exponent sign; exa is written 3e18."),
+        ("2,6", "A comma separates thousands; write decimals with a point: 2.6."),
+        ("big", "Write it as 70B, 1.4T, 250k or 3e21."),
+        ("-3", "Write it as 70B, 1.4T, 250k or 3e21."),
+    ],
+)
+def test_the_hint_about_a_count_says_what_went_wrong(text, hint):
+    with pytest.raises(InputError) as caught:
+        parse_count(text)
+    assert caught.value.hint == hint
+
+
+@pytest.mark.parametrize("text", ["10M", "1h30", "ten"])
+def test_the_hint_about_a_budget_names_both_kinds(text):
+    with pytest.raises(InputError) as caught:
+        parse_budget(text)
+    assert caught.value.hint == "Write a duration such as 10m, or FLOP such as 3e15."

@@ -112,3 +112,21 @@ def test_an_output_that_cannot_be_written_is_one_line(command, written, tmp_path
         "fit", written(GOOD), "--resamples", "10", "--output", tmp_path / "absent" / "fit.json"
     )
     assert "cannot write" in check(code, out, err, expected_code=1)
+
+
+def test_a_table_in_other_units_is_told_and_then_read_as_told(command, written):
+    rows = [line.split(",") for line in GOOD.splitlines()[1:]]
+    scaled = "params,tokens,loss\n" + "".join(
+        f"{float(n) / 1e6:g},{float(d) / 1e9:g},{loss}\n" for n, d, loss in rows
+    )
+    path = written(scaled)
+    assert "give units params=M,tokens=B." in command("fit", path, "--resamples", "0")[2]
+    code, out, err = command("fit", path, "--resamples", "0", "--units", "params=M,tokens=B")
+    assert code == 0
+    assert "RUN007" not in err
+    assert "--units params=M,tokens=B" in out
+    again, plain, _ = command("fit", written(GOOD, "plain.csv"), "--resamples", "0")
+    assert again == 0
+    assert [line for line in out.splitlines() if "alpha" in line] == [
+        line for line in plain.splitlines() if "alpha" in line
+    ]

@@ -80,6 +80,11 @@ class TestOne:
         assert "a fit compares logarithms" in kaplan
         assert "a fit compares the values themselves" in flat(command("laws", "vocabulary")[1])
 
+    def test_it_says_what_the_paper_held_fixed(self, command):
+        out = command("laws", "data-constrained")[1]
+        assert "held by its paper  E, A, B, alpha, beta at muennighoff2023" in out
+        assert "held by its paper" not in command("laws", "chinchilla")[1]
+
     def test_ranges_of_published_data_have_units_of_people(self, command):
         out = command("laws", "chinchilla")[1]
         assert "fitted on N 44M to 16B; D 500M to 500B; C 1e18 to 1e22" in out

@@ -92,7 +92,7 @@ def test_coefficients_that_a_narrow_range_cannot_tell_apart_are_named() -> None:
 
 
 def test_the_suggested_run_narrows_the_prediction_as_said(grid, found) -> None:
-    objective, target, theta = grid
+    objective, _, theta = grid
     extra = found.extra
     assert extra is not None
     place = {name: np.array([value]) for name, value in extra.quantity.items()}

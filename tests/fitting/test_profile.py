@@ -28,7 +28,7 @@ def fitted(target: Array, **fields) -> tuple[Objective, Array]:
 
 
 def test_the_interval_of_least_squares_is_where_the_f_statistic_passes_its_quantile() -> None:
-    from scipy.optimize import brentq, minimize
+    from scipy.optimize import brentq, least_squares
     from scipy.stats import t as student
 
     target = table()
@@ -36,13 +36,10 @@ def test_the_interval_of_least_squares_is_where_the_f_statistic_passes_its_quant
     found = profile(objective, target, theta, "alpha", level=0.9, n=41)
 
     def rest(alpha: float) -> float:
-        y = np.log(target)
+        def residuals(u: Array) -> Array:
+            return np.log(target) - np.log(u[0] + np.exp(u[1]) * SIZES**-alpha)
 
-        def squares(u: Array) -> float:
-            return float(((y - np.log(u[0] + np.exp(u[1]) * SIZES**-alpha)) ** 2).sum())
-
-        options = {"maxiter": 4000, "xatol": 1e-10, "fatol": 1e-16}
-        return minimize(squares, [theta[0], np.log(theta[1])], method="Nelder-Mead", options=options).fun
+        return 2 * least_squares(residuals, [theta[0], np.log(theta[1])], xtol=1e-12).cost
 
     best = rest(theta[2])
     allowed = best * (1 + student.ppf(0.95, 17) ** 2 / 17)

@@ -152,19 +152,24 @@ def test_one_seed_gives_one_result_and_another_another(fitted: Fitted) -> None:
     assert (first != other).any()
 
 
-def test_two_workers_give_what_one_process_gives(fitted: Fitted, monkeypatch) -> None:
+@pytest.fixture(scope="module")
+def workers():
+    with LocalExecutor(2) as executor:
+        yield executor
+
+
+def test_two_workers_give_what_one_process_gives(fitted: Fitted, workers, monkeypatch) -> None:
     monkeypatch.setattr("scalescope.fitting.resampling.CHUNK", 15)
     options = {"kind": "pairs", "resamples": 40, "seed": 5, "keep_weights": True}
     here = resample(fitted.objective, fitted.runs.loss, fitted.optima, **options)
-    with LocalExecutor(2) as executor:
-        there = resample(fitted.objective, fitted.runs.loss, fitted.optima, executor=executor, **options)
+    there = resample(fitted.objective, fitted.runs.loss, fitted.optima, executor=workers, **options)
     np.testing.assert_array_equal(here.theta, there.theta)
     np.testing.assert_array_equal(here.weights, there.weights)
 
 
-def test_a_task_that_fails_elsewhere_is_said_with_its_cause() -> None:
-    with LocalExecutor(1) as executor, pytest.raises(WorkError, match="KeyError"):
-        run_everywhere(executor, "scalescope.fitting.resampling:run_chunk", [{"index": 0}, {"index": 1}])
+def test_a_task_that_fails_elsewhere_is_said_with_its_cause(workers) -> None:
+    with pytest.raises(WorkError, match="KeyError"):
+        run_everywhere(workers, "scalescope.fitting.resampling:run_chunk", [{"index": 0}, {"index": 1}])
 
 
 def test_an_objective_comes_back_from_plain_values(fitted: Fitted) -> None:

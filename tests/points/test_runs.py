@@ -75,3 +75,69 @@ def test_the_summary_tells_what_the_runs_span():
     text = some_runs().summary()
     assert "2 runs" in text
     assert "1M to 2M" in text
+
+
+@pytest.mark.parametrize(("name", "column"), [("tokens", "tokens"), ("compute", "compute"), ("loss", "loss")])
+def test_a_column_that_the_table_lacks_is_named_with_what_it_has(name, column):
+    curve = Runs.from_columns({"x": [1.0, 2.0], "y": [3.0, 2.0]})
+    with pytest.raises(InputError, match=f"no column '{column}'") as caught:
+        getattr(curve, name)
+    assert "They have x, y" in caught.value.hint
+
+
+def test_a_size_that_the_table_lacks_is_named():
+    with pytest.raises(InputError, match="no column 'params'"):
+        _ = Runs.from_columns({"x": [1.0], "y": [3.0]}).size
+
+
+def test_any_known_columns_make_a_table():
+    runs = Runs.from_columns({"samples": [1, 10, 100], "accuracy": [0.1, 0.4, 0.8]})
+    assert len(runs) == 3
+    assert "accuracy" in runs.summary()
+    assert Runs.from_dict(runs.to_dict()).to_dict() == runs.to_dict()
+
+
+def test_a_column_that_nobody_knows_is_refused_with_a_suggestion():
+    with pytest.raises(InputError, match="'los' is not a column of runs") as caught:
+        some_runs(los=[1.0, 2.0])
+    assert "loss" in caught.value.hint
+
+
+@pytest.mark.parametrize("columns", [{}, {"loss": [[1.0], [2.0]]}, {"loss": 1.0}])
+def test_what_is_no_table_is_refused(columns):
+    with pytest.raises(InputError) as caught:
+        Runs.from_columns(columns)
+    assert caught.value.hint
+
+
+def test_names_must_be_as_many_as_the_rows():
+    with pytest.raises(InputError, match="different lengths"):
+        Runs.from_columns({"params": [1e6], "tokens": [1e7], "loss": [3]}, names=("a", "b"))
+
+
+def test_n_is_the_first_count_that_is_there_and_never_derived_beside_one():
+    runs = Runs.from_columns({"params_active": [1e6], "tokens": [2e7], "compute": [1e14], "loss": [3.0]})
+    assert runs.count == "params_active"
+    assert "params" not in runs
+    with pytest.raises(InputError, match="does not count params") as caught:
+        runs.counted_by("params")
+    assert "params_active" in caught.value.hint
+
+
+def test_gaps_are_allowed_where_no_loss_of_size_and_data_is_at_stake():
+    runs = Runs.from_columns({"compute": [1e20, np.nan], "accuracy": [0.3, 0.5]})
+    assert runs.spent == 1e20
+    assert "unknown" not in runs.summary()
+    with pytest.raises(InputError, match="row 2, column accuracy: -1.0 must be zero or more"):
+        Runs.from_columns({"compute": [1e20, 1e21], "accuracy": [0.3, -1.0]})
+
+
+@pytest.mark.parametrize("bad", [float("inf"), float("-inf")])
+def test_no_column_holds_an_infinity(bad):
+    with pytest.raises(InputError, match="row 1, column reward"):
+        Runs.from_columns({"reward": [bad], "compute": [1e20]})
+
+
+def test_the_provenance_notes_what_was_derived():
+    assert some_runs().provenance.options["derived"] == "compute"
+    assert "derived" not in some_runs(compute=[1e14, 2e14]).provenance.options

@@ -47,6 +47,10 @@ def in_full(law: Law, drawing: Drawing) -> str:
         lines += _wrapped("  N counts  ", f"{law.count}: {COLUMNS[law.count].meaning}")
     lines += _wrapped("  source    ", law.reference)
     lines += ["", "variables", *_variables(law), "", "coefficients", *_coefficients(law)]
+    if law.held:
+        lines += _wrapped(
+            "held by its paper  ", f"{', '.join(law.held.coefficients)} at {law.held.published}"
+        )
     if law.caveats:
         lines += ["", "mind", *(line for caveat in law.caveats for line in _wrapped("  - ", caveat))]
     lines += ["", "published" if law.published else "published: none"]
@@ -145,6 +149,9 @@ def as_plain(law: Law) -> dict[str, Any]:
     return {field: getattr(law, field) for field in fields} | {
         "target": _column(law.target),
         "linear": list(law.linear),
+        "held": None
+        if law.held is None
+        else {"published": law.held.published, "coefficients": list(law.held.coefficients)},
         "caveats": list(law.caveats),
         "variables": {letter: _plain_variable(law, one) for letter, one in law.variables.items()},
         "coefficients": {

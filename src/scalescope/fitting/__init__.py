@@ -10,6 +10,7 @@ from scalescope.fitting.derived import Optimum, derive, optimum
 from scalescope.fitting.ensemble import LAWS, SURFACES, fit_all
 from scalescope.fitting.envelope import Envelope, envelope
 from scalescope.fitting.estimation import fit
+from scalescope.fitting.extrapolation import Extrapolation, extrapolate
 from scalescope.fitting.frontier import used_by
 from scalescope.fitting.holdout import Holdout
 from scalescope.fitting.identify import Identification, identify
@@ -33,6 +34,7 @@ __all__ = [
     "Covariance",
     "Criterion",
     "Envelope",
+    "Extrapolation",
     "Fit",
     "Group",
     "Holdout",
@@ -56,6 +58,7 @@ __all__ = [
     "derive",
     "envelope",
     "exponent_by_count",
+    "extrapolate",
     "find_components",
     "fit",
     "fit_all",

@@ -141,6 +141,7 @@ def approaches(
     resamples: int = 200,
     level: float = 0.9,
     seed: int = 0,
+    fitted: Fit | None = None,
 ) -> Approaches:
     """Take the three approaches to the compute-optimal size and tokens, as far as the runs allow.
 
@@ -158,6 +159,8 @@ def approaches(
         Share of the resamples inside every interval.
     seed
         Of the resamples.
+    fitted
+        The fit of `law` to these runs, where there is one already.
 
     Raises
     ------
@@ -170,7 +173,7 @@ def approaches(
     makers: dict[str, Callable[[], list[Approach]]] = {
         "1": lambda: _by_envelope(runs, at, options),
         "2": lambda: _by_parabolas(runs, at, law, options),
-        "3": lambda: _by_law(runs, at, law, options),
+        "3": lambda: _by_law(runs, at, law, options, fitted),
     }
     rows: list[Approach] = []
     missed: dict[str, InputError | FitError] = {}
@@ -224,10 +227,12 @@ def _by_parabolas(runs: Runs, compute: float, law: str, options: Mapping[str, An
     ]
 
 
-def _by_law(runs: Runs, compute: float, law: str, options: Mapping[str, Any]) -> list[Approach]:
+def _by_law(
+    runs: Runs, compute: float, law: str, options: Mapping[str, Any], fitted: Fit | None
+) -> list[Approach]:
     if not get_law(law).is_surface:
         raise InputError(f"{law} has no best size", hint="chinchilla is a surface in N and D.")
-    found: Fit = fit(runs, law, **options)
+    found: Fit = fitted if fitted is not None and fitted.law == law else fit(runs, law, **options)
     theta = np.column_stack([found.theta, found.resamples.T])
     at = np.array([compute, _STEP * compute])
     size = optimal_size(law, theta[:, :, None], at)

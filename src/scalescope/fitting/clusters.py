@@ -33,7 +33,7 @@ Labels = npt.NDArray[np.intp]
 
 def cluster_labels(runs: Runs) -> Labels:
     """Number the cluster of every run, shape (n_runs,)."""
-    if "seed" in runs and not np.isnan(runs["seed"]).all():
+    if "seed" in runs and runs.count in runs and not np.isnan(runs["seed"]).all():
         return _joined([np.log(runs.size).round(6), runs["seed"]])
     trunks = [re.split("[@/]", name)[0] for name in runs.names]
     if trunks and len(set(trunks)) < len(trunks):
@@ -134,15 +134,44 @@ def n_kept(weights: Array, labels: Labels) -> npt.NDArray[np.intp]:
     return np.asarray((weights @ member > 0).sum(axis=1))
 
 
+OUTCOMES = frozenset(
+    {"loss", "loss_stderr", "bits_per_byte", "error", "accuracy", "reward", "seconds", "tokens_per_second"}
+    | {"seed", "held_out"}
+)
+"""Columns that may differ between repeats of one setting."""
+
+
 def seed_noise(runs: Runs) -> float | None:
-    """Pooled standard deviation of the log loss among repeats of one (N, D); None without repeats."""
-    labels = setting_labels(runs.size, runs.tokens)
-    squares, freedom = 0.0, 0
-    for label in range(int(labels.max()) + 1):
-        rows = labels == label
-        if "seed" in runs and np.unique(runs["seed"][rows]).size < 2:
-            continue
-        log_loss = np.log(runs.loss[rows])
-        squares += float(((log_loss - log_loss.mean()) ** 2).sum())
-        freedom += log_loss.size - 1
+    """Pooled standard deviation of the log loss among repeats of one setting; None without repeats.
+
+    Runs are repeats where every column but the outcomes is the same, and their seeds differ where they are
+    known.
+    """
+    if "loss" not in runs:
+        return None
+    settings = [column for name, column in runs.columns.items() if name not in OUTCOMES]
+    if not settings:
+        return None
+    labels = _joined([_key(column) for column in settings])
+    repeated = np.bincount(labels)[labels] > 1
+    if not repeated.any():
+        return None
+    labels, log_loss = labels[repeated], np.log(runs.loss[repeated])
+    if "seed" in runs:
+        seeds = np.unique(np.stack([labels, runs["seed"][repeated]], axis=1), axis=0)[:, 0].astype(np.intp)
+        several = (np.bincount(seeds, minlength=int(labels.max()) + 1) > 1)[labels]
+        labels, log_loss = labels[several], log_loss[several]
+        if not labels.size:
+            return None
+    counts = np.bincount(labels)
+    means = np.bincount(labels, weights=log_loss) / np.maximum(counts, 1)
+    squares = float(((log_loss - means[labels]) ** 2).sum())
+    freedom = int((counts[counts > 0] - 1).sum())
     return float(np.sqrt(squares / freedom)) if freedom else None
+
+
+def _key(column: Array) -> Array:
+    """Values equal to six digits of their logarithm are one setting; gaps are a value of their own."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        key = np.log(column).round(6) if (column[np.isfinite(column)] > 0).all() else column.round(9)
+    return np.where(np.isnan(column), -1e9, key)

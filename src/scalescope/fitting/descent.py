@@ -68,6 +68,8 @@ class Task:
     """Objective below which nothing more is gained, shape (batch,)."""
     numbers: Flags | bool = False
     """Coordinates that are scales themselves, not their logarithms, shape (m,)."""
+    together: int = 1
+    """Problems, at least, that are handed to the model at once."""
     reach: Array | float = np.inf
     """Longest step in each coordinate, shape (m,)."""
 
@@ -79,7 +81,7 @@ class Task:
         return Local(*(np.concatenate(part) for part in zip(*parts, strict=True)))
 
     def _parts(self, n: int) -> list[slice]:
-        size = max(1, CHUNK // self.y.shape[-1])
+        size = max(self.together, CHUNK // self.y.shape[-1])
         return [slice(at, at + size) for at in range(0, max(n, 1), size)]
 
     def _given(self, rows: Indices, mu: Array, part: slice) -> tuple[Array, Array, Array, Array | float]:
@@ -204,7 +206,7 @@ def _inside(system: Array, downhill: Array, step: Array, least: Array, most: Arr
         step = solve_systems(inner, np.where(held, 0.0, downhill))
     with np.errstate(all="ignore"):
         share = np.where(step > 0, most / step, np.where(step < 0, least / step, 1.0)).min(axis=1)
-    return np.clip(step * np.clip(share, 0.0, 1.0)[:, None], least, most)
+    return np.asarray(np.clip(step * np.clip(share, 0.0, 1.0)[:, None], least, most))
 
 
 def _add_secant(curvature: Array, step: Array, change: Array) -> None:

@@ -11,7 +11,7 @@ from scalescope.errors import InputError
 from scalescope.executors import Executor
 from scalescope.fitting.certificate import doubts_about_certificate
 from scalescope.fitting.checks import check_options, usable_rows
-from scalescope.fitting.clusters import cluster_labels, seed_noise
+from scalescope.fitting.clusters import Labels, cluster_labels, seed_noise
 from scalescope.fitting.criterion import FREE, HUBER, Criterion, Restraints
 from scalescope.fitting.doubts import (
     doubts_about_coefficients,
@@ -25,12 +25,13 @@ from scalescope.fitting.identify import Identification, identify
 from scalescope.fitting.inputs import target_of, variables_of
 from scalescope.fitting.isoflop_fit import fit_isoflop
 from scalescope.fitting.objective import Objective
-from scalescope.fitting.parametric import find_optimum
+from scalescope.fitting.parametric import Optimum, find_optimum
 from scalescope.fitting.resampling import Kind, default_kind, n_moving, resample_fit
 from scalescope.fitting.result import Certificate, Fit, Parabola
 from scalescope.fitting.rolling import group_runs, holdouts_of, predict_beyond
 from scalescope.laws import Law, get_law
 from scalescope.points import Array, Estimate, Finding, Provenance, Runs, digest_of
+from scalescope.units import format_significant
 
 MOST_ROLLED = 3000
 """Rows beyond which a fit neither rolls a hold-out nor profiles its coefficients."""
@@ -155,8 +156,8 @@ def _by_parameters(options: _Options, runs: Runs) -> _Estimated:
             hint="It needs more distinct values of its variable; a law in two variables uses all runs.",
         )
     objective, target = Objective.of(form, used, options.criterion, options.restraints), target_of(form, used)
-    optimum = find_optimum(objective, target)
     labels = cluster_labels(used)
+    optimum, identification = _identified(options, objective, target, labels)
     kind = options.bootstrap or default_kind(labels, n_moving(objective))
     drawn = resample_fit(
         optimum.settled,
@@ -167,9 +168,6 @@ def _by_parameters(options: _Options, runs: Runs) -> _Estimated:
         kind=kind,
         executor=options.executor,
     )
-    identification = None
-    if options.resamples and len(used) <= MOST_ROLLED:
-        identification = identify(optimum.settled, target, optimum.theta, level=options.level, labels=labels)
     return _Estimated(
         runs=used,
         theta=optimum.theta,
@@ -184,8 +182,58 @@ def _by_parameters(options: _Options, runs: Runs) -> _Estimated:
             *doubts_about_certificate(optimum.certificate),
             *(identification.findings if identification else ()),
             *doubts_about_resamples(drawn, options.resamples),
+            *_doubts_of_convention(options, objective, target, labels, optimum.theta),
         ),
     )
+
+
+def _identified(
+    options: _Options, objective: Objective, target: Array, labels: Labels
+) -> tuple[Optimum, Identification | None]:
+    """The optimum and what the rows tell about it; anew from a better one that the profiles came across."""
+    optimum = find_optimum(objective, target)
+    if not options.resamples or len(target) > MOST_ROLLED:
+        return optimum, None
+    found = identify(optimum.settled, target, optimum.theta, level=options.level, labels=labels)
+    if found.near_optima and found.near_optima[0].objective < optimum.objective * (1 - 1e-9):
+        seen = [list(one.coefficients.values()) for one in found.near_optima]
+        starts = np.concatenate([np.array(seen), objective.law.starts(target, **objective.x)])
+        better = find_optimum(objective, target, starts=starts)
+        if better.objective < optimum.objective:
+            return better, identify(better.settled, target, better.theta, level=options.level, labels=labels)
+    return optimum, found
+
+
+def _doubts_of_convention(
+    options: _Options, objective: Objective, target: Array, labels: Labels, theta: Array
+) -> list[Finding]:
+    """What the convention of the law's paper leaves open, where it holds some coefficients at printed values.
+
+    Fitting all of them at once is a different question; whoever reads one answer should know the other.
+    """
+    law = objective.law
+    if law.held is None or options.restraints != FREE or not options.resamples:
+        return []
+    printed = law.published[law.held.published].coefficients
+    held = replace(
+        objective, restraints=Restraints(fixed={name: printed[name] for name in law.held.coefficients})
+    )
+    optimum = find_optimum(held, target)
+    found = identify(optimum.settled, target, optimum.theta, level=options.level, labels=labels)
+    ours = dict(zip(law.coefficients, theta.tolist(), strict=True))
+    free = [name for name in law.coefficients if name not in law.held.coefficients]
+    here = ", ".join(f"{name} {format_significant(ours[name])}" for name in free)
+    said = " ".join(one.text for one in found.findings if one.code in ("FIT030", "FIT031"))
+    if not said:
+        return []
+    which = f"{', '.join(law.held.coefficients)} held as printed ({law.held.published})"
+    return [
+        Finding(
+            code="FIT018",
+            text=f"Fitted the way of its paper, with {which}: {said}",
+            hint=f"With all of them free it is {here}: the constants depend on what else is fitted.",
+        )
+    ]
 
 
 def _by_isoflop(options: _Options, runs: Runs) -> _Estimated:

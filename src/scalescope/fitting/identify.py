@@ -127,6 +127,7 @@ def identify(
     level: float = 0.9,
     x: Mapping[str, float] | None = None,
     labels: Labels | None = None,
+    n: int = 11,
 ) -> Identification:
     """Say what the runs settle.
 
@@ -144,13 +145,17 @@ def identify(
         Where the prediction matters that an extra run should narrow; by default `extra.far_corner`.
     labels
         Cluster of every run; every run by itself where not given.
+    n
+        Values of each profile about the optimum; see `profile`.
     """
     law, phi = objective.law, objective.fitted(theta[None])[0]
     slopes, moves = free_slopes(objective, phi)
     # Tied coefficients go by the name of their first.
     free = moves.argmax(axis=0)
     names = [list(law.coefficients)[place] for place in free]
-    profiles = {name: profile(objective, target, theta, name, level=level, labels=labels) for name in names}
+    profiles = {
+        name: profile(objective, target, theta, name, level=level, n=n, labels=labels) for name in names
+    }
     widths = {name: _width(one, law, name) for name, one in profiles.items()}
     spread = covariance(objective, target, theta, labels=labels, form="model").fitted
     weighted = slopes * np.sqrt(objective.weighted(np.ones(len(target))))
@@ -189,15 +194,12 @@ def _width(one: Profile, law: Law, name: str) -> Width:
 def _near_optima(
     objective: Objective, target: Array, phi: Array, profiles: Sequence[Profile]
 ) -> tuple[NearOptimum, ...]:
-    """Minimise from the starts of the law and from every profile; keep what is distinct and nearly as low."""
+    """Minimise from every good point of a profile; keep what is distinct and nearly as low."""
     y, ones = objective.transform(target), np.ones((1, len(target)))
-    from_law = objective.fitted(objective.law.starts(target, **objective.x))
-    around = np.concatenate([phi[None], *[objective.fitted(one.theta) for one in profiles]])
-    far = minimise(objective, from_law, y[None], ones)
-    near = minimise(objective, around, y[None], ones, near=True)
-    every = np.concatenate([far.phi, near.phi])
-    value = np.concatenate([far.objective, near.objective])
-    converged = np.concatenate([far.converged, near.converged])
+    good = [one.theta[one.objective <= (1 + 10 * NEAR) * one.objective.min()] for one in profiles]
+    starts = np.concatenate([phi[None], *[objective.fitted(theta) for theta in good]])
+    ends = minimise(objective, starts, y[None], ones, near=True)
+    every, value, converged = ends.phi, ends.objective, ends.converged
     lowest, kept = value.min(), list[int]()
     for index in np.argsort(value, kind="stable"):
         if not value[index] <= lowest * (1 + NEAR) + 1e-16 * len(y):

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from scalescope.errors import FitError
 from scalescope.fitting.certificate import certify
+from scalescope.fitting.newton import newton
 from scalescope.fitting.objective import Objective
 from scalescope.fitting.projection import collapse, minimise_projected, projects_exactly
 from scalescope.fitting.result import Certificate
@@ -29,8 +30,14 @@ SAMPLE = 2_000
 """Runs, at most, that starts are tried on; the best ends then go on with all of them."""
 ELSEWHERE = 9
 """Starts that a few resamples are also solved from."""
-STARTS, ENDS = 200, 1_000
-"""Most steps of every start, and of the best end."""
+FIRST, SECOND, ENDS = 40, 60, 60
+"""Most steps of every start, of those that then go on, and of the best end."""
+SETTLED = 1e-9
+"""Relative gradient of an optimum that needs no more steps."""
+ROUGH = 1e-9
+"""Share of the objective that a start's last step gains at most."""
+GO_ON = 8
+"""Starts, at least, that go on where they have not arrived; else the better half."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +154,7 @@ def _search(objective: Objective, starts: Array, y: Array, weights: Array) -> So
     if projects_exactly(objective):
         solution = minimise_projected(objective, starts, y[None], weights[None])
     else:
-        solution = minimise(objective, starts, y[None], weights[None], max_iterations=STARTS)
+        solution = _in_two_stages(objective, starts, y[None], weights[None])
     if not np.isfinite(solution.objective).any():
         raise FitError(
             f"{objective.law.name}: no start reached a finite objective",
@@ -156,23 +163,39 @@ def _search(objective: Objective, starts: Array, y: Array, weights: Array) -> So
     return solution
 
 
+def _in_two_stages(objective: Objective, starts: Array, y: Array, weights: Array) -> Solution:
+    """Follow every start some way, then the better half of those that have not arrived to their end.
+
+    Starts in a hopeless valley would otherwise take most of the time. Setting out anew also forgets a damping
+    that was needed farther away.
+    """
+    solution = minimise(objective, starts, y, weights, tolerance=ROUGH, max_iterations=FIRST)
+    late = np.flatnonzero(~solution.converged & np.isfinite(solution.objective))
+    if not late.size:
+        return solution
+    late = late[np.argsort(solution.objective[late], kind="stable")][: max(GO_ON, late.size // 2)]
+    end = minimise(
+        objective, solution.phi[late], y, weights, tolerance=ROUGH, max_iterations=SECOND, near=True
+    )
+    for name in ("phi", "objective", "converged"):
+        getattr(solution, name)[late] = getattr(end, name)
+    return replace(solution, evaluations=solution.evaluations + end.evaluations)
+
+
 def _finished(objective: Objective, solution: Solution, y: Array, weights: Array) -> Array:
     """Go on from the best end until nothing more is gained."""
     phi: Array = solution.phi[solution.best()]
     if objective.criterion.penalty == "absolute":
         return phi
     last = minimise(
-        objective,
-        phi[None],
-        y[None],
-        weights[None],
-        tolerance=1e-15,
-        max_iterations=ENDS,
-        near=True,
+        objective, phi[None], y[None], weights[None], tolerance=1e-15, max_iterations=ENDS, near=True
     )
     phi = last.phi[0]
-    if last.objective[0] > ROUNDING * len(y) and gradient_norm(objective, phi, y, weights)[1] > 1e-7:
-        phi = polish(objective, phi, y, weights)
+    for finish in (newton, polish):
+        exact = last.objective[0] <= ROUNDING * len(y)
+        if exact or gradient_norm(objective, phi, y, weights)[1] <= SETTLED:
+            break
+        phi = finish(objective, phi, y, weights)
     return phi
 
 

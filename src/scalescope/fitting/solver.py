@@ -33,6 +33,8 @@ LOOSE, SHORT = 1e-4, 50
 """Tolerance and most steps of each turn but the last."""
 
 
+TOGETHER = 16
+"""Problems that a straightened law takes at once, however many runs there are."""
 NEAR = 0.01
 """The first mu of `descent` where starts are near their optimum."""
 
@@ -115,6 +117,12 @@ def minimise(
     value = state.value
     if objective.criterion.penalty == "absolute":
         value = total_of(objective, phi, y, weights)
+    if not near:
+        # Zones that shrink on the way can lead out of a shallow valley; never end higher than the start.
+        first = coordinates.expanded(np.clip(coordinates.reduced(starts), least, most))
+        before = total_of(objective, first, y, weights)
+        lower = before < value
+        phi, value = np.where(lower[:, None], first, phi), np.where(lower, before, value)
     return Solution(phi=phi, objective=value, converged=state.converged, evaluations=int(state.steps.sum()))
 
 
@@ -145,6 +153,7 @@ def descend_zones(
         delta=np.inf,
         smallest=np.broadcast_to(ROUNDING * _unit(objective, y, weights), len(start)),
         numbers=~objective.coordinates.logs & objective.coordinates.scales if model is objective else False,
+        together=1 if model is objective else TOGETHER,
         reach=np.where(objective.coordinates.logs, REACH, np.inf) if model is objective else np.inf,
     )
     last: Array | float = objective.criterion.delta

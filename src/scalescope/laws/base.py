@@ -96,6 +96,15 @@ class Published:
     printed: tuple[Printed, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """Coefficients that the paper of a law took from elsewhere and did not fit with the others."""
+
+    published: str
+    """Key of the law's published sets that has their values."""
+    coefficients: tuple[str, ...]
+
+
 class Law(ABC):
     """A formula and all that fitting it needs.  Stateless; one per file.
 
@@ -120,6 +129,8 @@ class Law(ABC):
     """Whether a fit compares logarithms or the values themselves unless told otherwise."""
     linear: tuple[str, ...] = ()
     """Coefficients in which the value is linear (plus at most a constant) while the others stay."""
+    held: Held | None = None
+    """What its paper held fixed; a fit of all coefficients says what that convention would leave open."""
     count: str = "params"
     """What N counts in the paper; a table that counts otherwise is told so."""
     reference: str

@@ -32,6 +32,7 @@ import numpy as np
 from scalescope.laws.base import (
     Array,
     Coefficient,
+    Held,
     Law,
     Published,
     Variable,
@@ -104,6 +105,7 @@ class DataConstrained(Law):
         "The paper holds the base law fixed; with all seven free R_N ends at its limit on its runs.",
         "Distinct tokens above the tokens seen count as the tokens seen.",
     )
+    held = Held(published="muennighoff2023", coefficients=("E", "A", "B", "alpha", "beta"))
     published = MappingProxyType(
         {
             "muennighoff2023": Published(

@@ -34,7 +34,7 @@ class TrainTestTrade(Law):
     reference = "https://arxiv.org/abs/2104.03113, section 5"
     caveats = (
         "Measured on the board game Hex, 9x9 and below; Elo is relative to perfect play, at zero.",
-        "Only for agents below perfect play, where either kind of compute still helps.",
+        "Only for players below perfect play, where either kind of compute still helps.",
     )
     published = MappingProxyType(
         {

@@ -8,9 +8,7 @@ from typing import Any, ClassVar
 
 from scalescope.fitting.approaches import Approaches
 from scalescope.fitting.holdout import Holdout
-from scalescope.fitting.identify import Identification
 from scalescope.fitting.isoflop_bias import IsoflopBias
-from scalescope.fitting.profile import Profile
 from scalescope.fitting.result import Fit
 from scalescope.fitting.scores import Comparison
 from scalescope.planning.results import Diagnosis, Forecast, Plan
@@ -52,10 +50,6 @@ class Contents:
     """Laws ranked by how well they predict the dearer runs."""
     approaches: Approaches | None = None
     """The optimum read in three ways."""
-    identification: Identification | None = None
-    """What the runs settle of the coefficients of a surface: the headlined one, or else another."""
-    profiles: tuple[Profile, ...] = ()
-    """Of the coefficients of the same law."""
     bias: IsoflopBias | None = None
     """What the parabolas' bias is on this grid."""
     curves: tuple[Curve, ...] = ()

@@ -87,7 +87,7 @@ def render(contents: Contents, twin_name: str = "report.json") -> str:
     from scalescope.reports.specs import in_script, specifications, variable
 
     figures = [figure for draw in FIGURES.values() if (figure := draw(contents)) is not None]
-    specs, data, texts = specifications(figures)
+    specs = specifications(figures)
     scripts = [*(_vendored(name) for name in SCRIPTS), _template("report.js")]
     forecast = text.headlined(contents)
     within = None if forecast is None else text.inside(forecast)
@@ -107,11 +107,12 @@ def render(contents: Contents, twin_name: str = "report.json") -> str:
         runs=tables.all_runs(contents),
         facts=_facts(contents),
         twin_name=twin_name,
-        style=_safe(_style(figures, "".join((*specs.values(), data)))),
+        style=_safe(_style(figures, specs.drawn)),
         config=_safe(in_script(theme.config())),
-        specs={name: _safe(spec) for name, spec in specs.items()},
-        data=_safe(data),
-        texts=_safe(texts),
+        specs={name: _safe(spec) for name, spec in specs.panels.items()},
+        data=_safe(specs.tables),
+        parts=_safe(specs.parts),
+        texts=_safe(specs.texts),
         scripts=[_safe(script) for script in scripts],
         script_hashes=_safe(" ".join(_csp_hash(script) for script in scripts)),
         licences=_safe(_vendored("LICENSES.txt")),

@@ -33,7 +33,7 @@ Result = (
 )
 """What can be drawn."""
 
-OF_A_FIT = ("law", "residuals", "corner", "optima")
+OF_A_FIT = ("law", "residuals", "corner", "profiles", "optima")
 """Figures that a fit has."""
 
 
@@ -48,17 +48,18 @@ def plot(
     """Draw a result.
 
     A fit is drawn against each of its axes, or as parabolas if that is what it is; its other figures are
-    `residuals`, `corner` (its resamples) and `optima` (best size and tokens in every resample). A plan is
-    drawn as best size and tokens against compute; a comparison as error against extrapolation; the approaches
-    beside each other; an extrapolated curve with its forms; one or more profiles as likelihood ratios; a law
-    from published coefficients, else from plausible ones; runs as loss against compute and size.
+    `residuals`, `corner` (its resamples), `profiles` (how far each coefficient can go) and `optima` (best
+    size and tokens in every resample). A plan is drawn as best size and tokens against compute; a comparison
+    as error against extrapolation; the approaches beside each other; an extrapolated curve with its forms;
+    profiles as likelihood ratios; a law from published coefficients, else from plausible ones; runs as loss
+    against compute and size.
 
     Parameters
     ----------
     result
         What to draw.
     runs
-        The runs behind a fit, drawn as dots with it; its residuals need them.
+        The runs behind a fit, drawn as dots with it; its residuals and profiles need them.
     fit
         The fit behind a plan, drawn as its line.
     figure
@@ -119,7 +120,8 @@ def _flow(figure: Figure) -> list[Any]:
     import altair as alt
 
     panels = [
-        panel.chart.properties(width=WIDTH, title=panel.title or figure.title) for panel in figure.panels
+        panel.chart.properties(width=WIDTH, title=panel.title or (figure.title if index == 0 else ""))
+        for index, panel in enumerate(figure.panels)
     ]
     beside = MOST_BESIDE if len(panels) != 2 * (MOST_BESIDE - 1) else MOST_BESIDE - 1
     return [alt.hconcat(*panels[start : start + beside]) for start in range(0, len(panels), beside)]
@@ -175,16 +177,17 @@ def _of_fit(fit: Fit, runs: Runs | None, name: str, compute: float | None) -> Fi
     from scalescope.reports.figures.corner import can_draw, corner_figure
     from scalescope.reports.figures.optima import optima_figure
     from scalescope.reports.figures.parabolas import parabola_figure
+    from scalescope.reports.figures.profiles import profile_figure, profiles_of
     from scalescope.reports.figures.residuals import residual_figure
     from scalescope.reports.figures.scaling import fit_scaling
     from scalescope.reports.figures.slices import fit_slices
 
     if name not in OF_A_FIT:
         raise InputError(f"a fit has no figure {name!r}", hint=nearest(name, OF_A_FIT))
-    if name == "residuals":
+    if name in ("residuals", "profiles"):
         if runs is None:
-            raise InputError("residuals need the runs behind the fit", hint="Give them as runs=.")
-        return residual_figure(fit, runs)
+            raise InputError(f"{name} need the runs behind the fit", hint="Give them as runs=.")
+        return residual_figure(fit, runs) if name == "residuals" else profile_figure(profiles_of(fit, runs))
     if name == "corner":
         if not can_draw(fit):
             raise InputError("a corner plot needs resamples", hint="Fit again with resamples.")

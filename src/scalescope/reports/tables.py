@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from scalescope.fitting.identify import Identification
 from scalescope.laws import LAWS
 from scalescope.planning.results import Allocation, Plan
 from scalescope.points import Estimate
@@ -218,7 +219,7 @@ def coefficients(contents: Contents) -> Table | None:
 
 def settled(contents: Contents) -> Table | None:
     """What the runs settle of a law's coefficients, and which extra run would help most."""
-    found = contents.identification
+    found = identified(contents)
     if found is None:
         return None
     rows = tuple(
@@ -236,6 +237,13 @@ def settled(contents: Contents) -> Table | None:
         note=f"{law_name(found.law)}. Condition number {condition}coefficients follow from the others. "
         + " ".join(notes),
     )
+
+
+def identified(contents: Contents) -> Identification | None:
+    """What is known of the headlined law's coefficients, or of another surface's where that has none."""
+    ranked = sorted(contents.fits, key=lambda law: (law != contents.headline, not LAWS[law].is_surface))
+    every = [contents.fits[law].identification for law in ranked]
+    return next((one for one in every if one is not None), None)
 
 
 def _open_ended(estimate: Estimate) -> str:

@@ -192,7 +192,7 @@ def findings(contents: Contents) -> list[Finding]:
     groups += [headline.findings] if headline else []
     forecast = headlined(contents)
     groups += [forecast.findings] if forecast else []
-    about = (contents.approaches, contents.identification, contents.comparison)
+    about = (contents.approaches, contents.comparison)
     groups += [one.findings for one in about if one is not None]
     groups += [contents.runs.findings]
     return list(dict.fromkeys(finding for group in groups for finding in group))

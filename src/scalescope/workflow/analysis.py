@@ -20,22 +20,13 @@ from scalescope.fitting import (
     fit_all,
     isoflop_bias,
     roll,
-    used_by,
 )
-from scalescope.fitting.clusters import cluster_labels
-from scalescope.fitting.identify import Identification, identify
-from scalescope.fitting.inputs import target_of, variables_of
-from scalescope.fitting.objective import Objective
-from scalescope.fitting.profile import Profile, profile
-from scalescope.laws import get_law
 from scalescope.planning import Forecast, choose_headline, forecast_held_out, plan, with_measurement
 from scalescope.points import Finding, Runs, read_runs, write_json, write_runs
 from scalescope.reports import Contents, Curve, report
 
 MULTIPLES = (10.0, 100.0, 1000.0)
 """Budgets that are planned for unless others are asked, as multiples of what was spent."""
-MOST_PROFILED = 3000
-"""Rows beyond which the report leaves profiles out: they would take longer than all the rest."""
 
 
 def contents_of(
@@ -73,8 +64,7 @@ def contents_of(
     headline = choose_headline(fits, measured, holdouts)
     budgets = list(targets) if targets else [runs.spent * multiple for multiple in MULTIPLES]
     other = next((fits[law] for law in SURFACES if law in fits and law != headline), None)
-    beside = _approaches(runs, resamples=resamples, level=level, seed=seed)
-    settled, profiles = _identification(fits, runs, headline)
+    beside = _approaches(runs, fits, resamples=resamples, level=level, seed=seed)
     return Contents(
         title=title,
         runs=runs,
@@ -86,8 +76,6 @@ def contents_of(
         holdouts=holdouts,
         comparison=_comparison(runs, level=level, seed=seed),
         approaches=beside,
-        identification=settled,
-        profiles=profiles,
         bias=_bias(runs, level=level, seed=seed),
         curves=tuple(curves),
         facts=dict(facts or {}),
@@ -100,10 +88,12 @@ def contents_of(
     )
 
 
-def _approaches(runs: Runs, *, resamples: int, level: float, seed: int) -> Approaches | None:
+def _approaches(
+    runs: Runs, fits: Mapping[str, Fit], *, resamples: int, level: float, seed: int
+) -> Approaches | None:
     """Take the three approaches; None where the runs allow none."""
     try:
-        return approaches(runs, resamples=resamples, level=level, seed=seed)
+        return approaches(runs, resamples=resamples, level=level, seed=seed, fitted=fits.get("chinchilla"))
     except (InputError, FitError):
         return None
 
@@ -122,26 +112,6 @@ def _bias(runs: Runs, *, level: float, seed: int) -> IsoflopBias | None:
         return isoflop_bias(runs, resamples=0, level=level, seed=seed)
     except (InputError, FitError):
         return None
-
-
-def _identification(
-    fits: Mapping[str, Fit], runs: Runs, headline: str
-) -> tuple[Identification | None, tuple[Profile, ...]]:
-    """Say what the runs settle of the headlined law, or of the other surface where that has no objective."""
-    laws = [law for law in (headline, *SURFACES) if law in fits and fits[law].method == "parametric"]
-    if not laws or len(runs) > MOST_PROFILED:
-        return None, ()
-    fit, form = fits[laws[0]], get_law(laws[0])
-    used = runs.select(used_by(runs, form.name))
-    target = target_of(form, used)
-    objective = Objective(
-        law=form, x=variables_of(form, used), criterion=fit.criterion, restraints=fit.restraints
-    )
-    labels = cluster_labels(used)
-    found = identify(objective, target, fit.theta, level=fit.level, labels=labels)
-    return found, tuple(
-        profile(objective, target, fit.theta, name, level=fit.level, labels=labels) for name in found.widths
-    )
 
 
 def _verdict(forecasts: Sequence[Forecast], headline: str) -> tuple[Finding, ...]:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from scalescope.fitting.extrapolation.result import Extrapolation, FormFit
 
 MOST_ROWS = 12
+LEAST_WEIGHT = 1e-3
 
 
 def summary_of(result: Extrapolation) -> str:
@@ -39,7 +40,8 @@ def summary_of(result: Extrapolation) -> str:
 def _row(one: FormFit) -> str:
     error = format_percent(one.error) if isfinite(one.error) else "-"
     values = ", ".join(f"{name} {format_significant(value)}" for name, value in one.coefficients.items())
-    return f"  {one.law:<17} {format_percent(one.weight):>6}  {error:>12}  {values}"
+    weight = format_percent(one.weight) if one.weight >= LEAST_WEIGHT else "<0.1%"
+    return f"  {one.law:<17} {weight:>6}  {error:>12}  {values}"
 
 
 def _level(result: Extrapolation) -> list[str]:

@@ -15,7 +15,6 @@ from scalescope.reports.figures.optima import resampled_optima
 from scalescope.reports.figures.optimum import optimal_allocation
 from scalescope.reports.figures.overview import measured_runs
 from scalescope.reports.figures.parabolas import isoflop_parabolas
-from scalescope.reports.figures.profiles import coefficient_profiles
 from scalescope.reports.figures.residuals import fit_residuals
 from scalescope.reports.figures.scaling import loss_scaling
 
@@ -31,7 +30,6 @@ FIGURES: dict[str, Callable[[Contents], Figure | None]] = {
     "comparison": errors_beyond,
     "residuals": fit_residuals,
     "corner": resample_corner,
-    "profiles": coefficient_profiles,
 }
 """In the order of the report; None where the contents do not have what the figure shows."""
 

@@ -84,7 +84,7 @@ def _panel(found: Approaches, field: str, title: str, show: Callable[[float], st
     if spans:
         layers.insert(0, bars.encode(x=axes.other(x, "low"), x2=alt.X2("high"), y=y))
     label = f"{title} by {', '.join(name_of(row) for row in found.rows)}."
-    return Panel(title=title, chart=marks.layered(layers, 30 * len(rows) + 16), label=label)
+    return Panel(title="", chart=marks.layered(layers, 30 * len(rows) + 16), label=label)
 
 
 def _row(row: Approach, estimate: Estimate, show: Callable[[float], str], order: int) -> Row:

@@ -30,8 +30,6 @@ WIDE = 20.0
 _KEPT = 0.98
 """Share of the resamples that the axes span; runaways would leave the rest a dot."""
 CELL = 118
-_UPWARDS = 269.9
-"""Angle of a title that is read upwards; Vega-Lite leaves 270 to the configuration, which turns it flat."""
 
 
 def resample_corner(contents: Contents) -> Figure | None:
@@ -207,12 +205,15 @@ def _trimmed(chart: alt.LayerChart, *, last: bool, first: bool) -> alt.LayerChar
             if not isinstance(encoded, (alt.X, alt.Y)):
                 continue
             axis = encoded["axis"].copy()
+            if channel == "x":
+                axis["labelBound"] = True
             if channel == "x" and not last:
                 axis["labels"], axis["title"] = False, None
             if channel == "y":
-                axis["titleAngle"], axis["titleAnchor"], axis["titleAlign"] = _UPWARDS, "middle", "center"
-                axis["titleX"], axis["titleY"] = -46, CELL / 2
-                axis["minExtent"] = axis["maxExtent"] = 44 if first else 2
+                # Inside the cell: a title beside it would make the first column's cells narrower.
+                axis["titleAlign"], axis["titleAnchor"], axis["titleBaseline"] = "left", "start", "top"
+                axis["titleX"], axis["titleY"], axis["titleAngle"] = 5, 3, 0
+                axis["minExtent"] = axis["maxExtent"] = 38 if first else 2
                 if not first:
                     axis["labels"], axis["title"], axis["ticks"] = False, None, False
             encoded["axis"] = axis

@@ -14,7 +14,7 @@ from scalescope.reports.contents import Contents
 from scalescope.reports.figures import axes, marks, theme
 from scalescope.reports.figures.base import Figure, Key, Panel, Row
 from scalescope.reports.tables import Table
-from scalescope.reports.text import law_name, number, two_digits
+from scalescope.reports.text import LAW_NAMES, number, two_digits
 from scalescope.units import format_factor, format_percent
 
 MOST = 5
@@ -70,8 +70,6 @@ def comparison_figure(comparison: Comparison) -> Figure:
 
 def label(law: str) -> str:
     """Short name of a law for a legend."""
-    from scalescope.reports.text import LAW_NAMES
-
     return LAW_NAMES.get(law, law)
 
 
@@ -149,9 +147,9 @@ def _chart(
 def _noise(noise: float, wide: axes.Domain, tall: axes.Domain, x: alt.X, y: alt.Y) -> list[alt.Chart]:
     band = [{"x": end, "y": noise, "floor": tall[0]} for end in wide]
     area: alt.Chart = alt.Chart(marks.data(band)).mark_area(color=theme.INK.light, opacity=0.09, clip=True)
-    words = alt.Chart(marks.data([{"x": wide[1], "y": noise, "text": "noise of one run"}]))
+    words = alt.Chart(marks.data([{"x": wide[1], "y": tall[0], "text": "noise of one run"}]))
     told = words.mark_text(
-        align="right", baseline="top", dx=-6, dy=5, fontSize=10, color=theme.MUTED.light
+        align="right", baseline="bottom", dx=-6, dy=-4, fontSize=10, color=theme.MUTED.light
     ).encode(x=x, y=y, text=alt.Text("text:N"))
     return [area.encode(x=x, y=y, y2=alt.Y2("floor")), told]
 
@@ -175,7 +173,9 @@ def _told(lines: list[ErrorLine]) -> str:
 
 def ranking(comparison: Comparison) -> Table:
     """The ranked laws as a table."""
-    notes = []
+    notes = [
+        "Rank 1= is tied. Chance: share of other draws of the noise in which a law is as good as the first."
+    ]
     if any(score.envelope_only for score in comparison.scores):
         notes.append("Laws without a rank are judged on the runs of the lower envelope only.")
     if comparison.stack is not None:
@@ -196,7 +196,7 @@ def ranking(comparison: Comparison) -> Table:
             "Typical error",
             "Rms",
             "Mean",
-            "Chance to be best",
+            "Chance",
             "Weight",
             "Inside",
         ),
@@ -206,11 +206,11 @@ def ranking(comparison: Comparison) -> Table:
 
 
 def _ranked(score: Score) -> tuple[str, ...]:
-    inside = f"{round(score.coverage * score.n_covered)} of {score.n_covered}" if score.n_covered else "–"
+    inside = f"{round(score.coverage * score.n_covered)}/{score.n_covered}" if score.n_covered else "–"
     mean = float(np.expm1(score.mean_log_error))
     return (
-        law_name(score.law),
-        f"{score.rank}{' (tied)' if score.tied else ''}" if score.rank else "–",
+        label(score.law),
+        f"{score.rank}{'=' if score.tied else ''}" if score.rank else "–",
         number(score.typical_log_error, format_percent),
         number(score.rms_log_error, format_percent),
         ("+" if mean > 0 else "−") + number(abs(mean), format_percent),

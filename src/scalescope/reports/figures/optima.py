@@ -19,8 +19,8 @@ from scalescope.reports.contents import Contents
 from scalescope.reports.figures import axes, marks, predictions, theme
 from scalescope.reports.figures.base import Figure, Key, Panel, Row
 from scalescope.reports.tables import Table
-from scalescope.reports.text import law_name, reach_text, shown, two_digits
-from scalescope.units import format_count, format_flop
+from scalescope.reports.text import BARELY, law_name, reach_text, shown, two_digits
+from scalescope.units import format_count, format_factor, format_flop
 
 RATIOS = (*(digit * 10.0**power for power in range(-2, 5) for digit in (1, 2, 3, 5, 7)),)
 """Tokens per parameter that may get a line."""
@@ -60,10 +60,10 @@ def optima_figure(fit: Fit, computes: Sequence[float] = ()) -> Figure:
         name="optima",
         title="Best size and tokens in every resample",
         caption=f"{law_name(fit.law)}. All optima of one compute lie on its line; a long cloud leaves the "
-        "choice between a larger model and more tokens open. The thick bar is the interval.",
+        "choice between a larger model and more tokens open. The wide stroke is the interval.",
         panels=tuple(
             Panel(
-                title=f"{each.name}, {reach_text(each.compute / fit.ranges['C'][1])}",
+                title=f"{each.name}, {_reach(fit, each.compute)}",
                 chart=_chart(fit, each),
                 label=f"Best size and tokens of every resample at {each.name}.",
             )
@@ -71,7 +71,8 @@ def optima_figure(fit: Fit, computes: Sequence[float] = ()) -> Figure:
         ),
         keys=(
             Key(kind="cloud", label="a resample", colour=theme.HOFFMANN),
-            Key(kind="minimum", label="optimum, with its interval", colour=theme.INK),
+            Key(kind="minimum", label="optimum", colour=theme.INK),
+            Key(kind="band", label="interval", colour=theme.INK),
             Key(kind="line", label="optimum against compute, fitted range", colour=theme.INK),
             Key(kind="dotted", label="extrapolation", colour=theme.INK, dash=(5, 4)),
             Key(kind="dotted", label="equal tokens per parameter", colour=theme.MUTED, dash=(1, 3)),
@@ -79,6 +80,11 @@ def optima_figure(fit: Fit, computes: Sequence[float] = ()) -> Figure:
         ),
         table=_table(budgets, fit),
     )
+
+
+def _reach(fit: Fit, compute: float) -> str:
+    reach = compute / fit.ranges["C"][1]
+    return f"{format_factor(reach)} the dearest run" if reach > BARELY else "inside the data"
 
 
 class _Budget:
@@ -110,7 +116,7 @@ def _chart(fit: Fit, budget: _Budget) -> alt.LayerChart:
     x = axes.log_x("x", f"Best parameters N* ({axes.COUNT_WORDS.get(fit.count, fit.count)})", wide)
     y = axes.log_y("y", "Best tokens D*", tall)
     y["axis"]["grid"] = False
-    layers = [*_ratios(wide, tall, x, y), _equal_compute(budget, wide, x, y)]
+    layers = [*_ratios(wide, tall, x, y), _equal_compute(budget, wide, x, y), *_interval(budget, x, y)]
     layers += marks.curve(_path(fit, budget), x, y)
     if cloud:
         dots = alt.Chart(marks.data(cloud)).mark_point(filled=True, size=40, opacity=0.25, clip=True)
@@ -180,20 +186,28 @@ def _ratios(wide: axes.Domain, tall: axes.Domain, x: alt.X, y: alt.Y) -> list[al
     ]
 
 
-def _optimum(budget: _Budget, x: alt.X, y: alt.Y) -> list[alt.Chart]:
+def _interval(budget: _Budget, x: alt.X, y: alt.Y) -> list[alt.Chart]:
+    """A wide stroke along the line of equal compute, behind the cloud."""
     ends = [end for end in (budget.size.low, budget.size.high) if np.isfinite(end)]
-    bar = [{"x": end, "y": budget.on_line(end)} for end in ends]
+    if len(ends) < 2:
+        return []
+    rows = [{"x": end, "y": budget.on_line(end)} for end in ends]
+    stroke = alt.Chart(marks.data(rows)).mark_line(
+        color=theme.INK.light, strokeWidth=15, opacity=0.13, clip=True
+    )
+    return [stroke.encode(x=x, y=y)]
+
+
+def _optimum(budget: _Budget, x: alt.X, y: alt.Y) -> list[alt.Chart]:
     about = (
         f"{budget.name}\nN* {shown(budget.size, format_count)}\nD* {shown(budget.tokens, format_count)}\n"
         f"D/N {shown(budget.ratio, two_digits)}"
     )
     rows: list[Row] = [{"x": budget.best, "y": budget.on_line(budget.best), "about": about}]
-    thick = alt.Chart(marks.data(bar)).mark_line(color=theme.INK.light, strokeWidth=3, clip=True)
     cross = alt.Chart(marks.data(rows)).mark_point(
         filled=True, shape="cross", size=100, color=theme.INK.light, opacity=1
     )
-    drawn = [thick.encode(x=x, y=y)] if bar else []
-    return [*drawn, cross.encode(x=x, y=y, tooltip=alt.Tooltip("about:N"))]
+    return [cross.encode(x=x, y=y, tooltip=alt.Tooltip("about:N"))]
 
 
 def _table(budgets: list[_Budget], fit: Fit) -> Table:

@@ -10,12 +10,19 @@ from collections.abc import Sequence
 import altair as alt
 import numpy as np
 
-from scalescope.fitting.profile import Profile
-from scalescope.points import Array
-from scalescope.reports.contents import Contents
+from scalescope.errors import InputError
+from scalescope.fitting.clusters import cluster_labels
+from scalescope.fitting.frontier import used_by
+from scalescope.fitting.inputs import target_of
+from scalescope.fitting.objective import Objective
+from scalescope.fitting.profile import Profile, profile
+from scalescope.fitting.result import Fit
+from scalescope.laws import get_law
+from scalescope.points import Array, Runs
 from scalescope.reports.figures import axes, marks, theme
 from scalescope.reports.figures.base import Figure, Key, Panel, Row
 from scalescope.reports.figures.quantities import Quantity, plain_number
+from scalescope.reports.figures.slices import usable
 from scalescope.reports.tables import Table
 from scalescope.reports.text import number, three_digits
 from scalescope.units import format_percent
@@ -30,9 +37,25 @@ WIDE = 4.0
 """Highest over lowest value from which the axis is logarithmic."""
 
 
-def coefficient_profiles(contents: Contents) -> Figure | None:
-    """Draw the profiles of a report; None without them."""
-    return profile_figure(contents.profiles) if contents.profiles else None
+def profiles_of(fit: Fit, runs: Runs) -> list[Profile]:
+    """Profile the coefficients of a parametric fit that are free, `MOST` at most.
+
+    Raises
+    ------
+    InputError
+        If the fit is no minimum of one objective.
+    """
+    if fit.method != "parametric":
+        raise InputError(
+            f"{fit.law} is fitted budget by budget and has no profile", hint="Fit a law such as chinchilla."
+        )
+    form = get_law(fit.law)
+    used = usable(form, runs.select(used_by(runs, form.name)))
+    objective, target = Objective.of(form, used, fit.criterion, fit.restraints), target_of(form, used)
+    held = {*fit.restraints.fixed, *(name for group in fit.restraints.tied for name in group[1:])}
+    names = [name for name in form.coefficients if name not in held][:MOST]
+    labels = cluster_labels(used)
+    return [profile(objective, target, fit.theta, name, level=fit.level, labels=labels) for name in names]
 
 
 def profile_figure(profiles: Profile | Sequence[Profile]) -> Figure:

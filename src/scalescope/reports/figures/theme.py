@@ -78,6 +78,7 @@ def config() -> dict[str, Any]:
             "tickColor": MUTED.light,
             "tickSize": 4,
             "labelOverlap": True,
+            "labelSeparation": 5,
         },
         "axisY": {
             "domain": False,

@@ -28,6 +28,7 @@
   const config = read("figure-config");
   const texts = read("figure-texts");
   const data = read("figure-data");
+  const parts = read("figure-parts");
 
   function unpacked({ columns, numbers, rows }) {
     const cell = (name, value) => (numbers.includes(name) ? value : texts[value]);
@@ -35,9 +36,19 @@
     return rows.map((row) => Object.fromEntries(present(row).map(([name, value]) => [name, cell(name, value)])));
   }
 
-  async function draw(place) {
-    const chart = read(place.dataset.spec);
+  function completed(chart) {
     chart.datasets = Object.fromEntries(chart.datasets.map((name) => [name, unpacked(data[name])]));
+    for (const layer of chart.layer) {
+      for (const encoded of Object.values(layer.encoding)) {
+        if (Number.isInteger(encoded.axis)) encoded.axis = parts[encoded.axis];
+        if (Number.isInteger(encoded.scale)) encoded.scale = parts[encoded.scale];
+      }
+    }
+    return chart;
+  }
+
+  async function draw(place) {
+    const chart = completed(read(place.dataset.spec));
     const spec = vegaLite.compile(chart, { config }).spec;
     const view = new vega.View(vega.parse(spec, null, { ast: true }), {
       expr: vegaInterpreter,
