@@ -128,7 +128,7 @@ def test_gaps_are_allowed_where_no_loss_of_size_and_data_is_at_stake():
     runs = Runs.from_columns({"compute": [1e20, np.nan], "accuracy": [0.3, 0.5]})
     assert runs.spent == 1e20
     assert "unknown" not in runs.summary()
-    with pytest.raises(InputError, match="row 2, column accuracy: -1.0 must be zero or more"):
+    with pytest.raises(InputError, match=r"row 2, column accuracy: -1\.0 must be zero or more"):
         Runs.from_columns({"compute": [1e20, 1e21], "accuracy": [0.3, -1.0]})
 
 

@@ -15,7 +15,7 @@ from scalescope.reports.figures.predictions import frontier, reaching
 from scalescope.reports.figures.residuals import residuals
 
 WITH_LAW = ["isoflop", "scaling", "optimum", "residuals"]
-DRAWN = ["forecasts", "learning", *WITH_LAW]
+DRAWN = ["forecasts", "learning", "optima", "approaches", "comparison", *WITH_LAW]
 
 
 def rows_of(spec):
@@ -30,7 +30,7 @@ def figures(contents):
     return {name: draw(contents) for name, draw in FIGURES.items()}
 
 
-@pytest.mark.parametrize("name", DRAWN)
+@pytest.mark.parametrize("name", [*DRAWN, "corner"])
 class TestFigure:
     def test_is_a_valid_vega_lite_specification(self, figures, name):
         for panel in figures[name].panels:
@@ -42,7 +42,8 @@ class TestFigure:
                 for channel in ("x", "y"):
                     encoded = layer["encoding"].get(channel)
                     if encoded and encoded["type"] == "quantitative":
-                        assert encoded["axis"]["title"]
+                        # The cells of a matrix share the titles of its first column and last row.
+                        assert encoded["axis"]["title"] or panel.place is not None
                         assert len(encoded["scale"]["domain"]) == 2
                         assert encoded["scale"]["nice"] is False
 
@@ -150,7 +151,8 @@ def test_long_curves_are_thinned_but_keep_their_end(contents):
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_a_figure_without_its_content_is_left_out(contents, name):
-    bare = replace(contents, fits={}, plan=None, forecasts=(), curves=(), holdouts=())
+    absent = {"plan": None, "comparison": None, "approaches": None, "bias": None}
+    bare = replace(contents, fits={}, forecasts=(), curves=(), holdouts=(), **absent)
     figure = FIGURES[name](bare)
     assert (figure is not None) == (name == "runs")
 

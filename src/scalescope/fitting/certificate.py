@@ -20,6 +20,11 @@ APART = 0.02
 """Difference of a coordinate from which optima are two: 2% of a scale."""
 MOST = 5
 """Near-equal optima that are listed."""
+WALK = (-8.0, -4.0, -2.0, -1.0, 1.0, 2.0, 4.0, 8.0)
+"""Steps along a flat direction, in units of one that `near_share` allows."""
+WALKED = 20_000
+"""Runs up to which the valley is walked."""
+STEPS = 100
 AHEAD = 10.0
 """How far beyond the largest compute decisions are compared."""
 DIFFERENT = 0.1
@@ -97,39 +102,69 @@ def near_share(objective: Objective, n_runs: int) -> float:
 def _alternatives(
     objective: Objective, phi: Array, value: float, y: Array, ends: Solution
 ) -> tuple[Alternative, ...]:
-    """Return optima within `near_share`, lowest first; converged ends that differ from all before."""
+    """Return optima within `near_share`, lowest first: ends of starts, and what lies along the valley."""
     if value <= 1e-16 * len(y):
         return ()
-    close = ends.converged & np.isfinite(ends.objective)
-    order = np.argsort(ends.objective, kind="stable")
-    kept: list[Array] = []
-    for index in order[close[order]]:
-        if ends.objective[index] > ends.objective.min() * (1 + 3 * NEAR) or len(kept) == 2 * MOST:
-            break
-        if all(_apart(objective, ends.phi[index], other) for other in (phi, *kept)):
-            kept.append(ends.phi[index])
-    if not kept:
+    share, w = near_share(objective, len(y)), np.ones((1, len(y)))
+    tried = [_separate(objective, phi, ends, ends.objective.min() * (1 + 3 * share))]
+    if len(y) <= WALKED:
+        tried.append(_valley(objective, phi, value * share, y))
+    starts = np.concatenate(tried)
+    if not len(starts):
         return ()
-    w = np.ones((1, len(y)))
-    solution = minimise(objective, np.array(kept), y[None], w, tolerance=1e-12, near=True)
+    solution = minimise(objective, starts, y[None], w, tolerance=1e-12, max_iterations=STEPS, near=True)
     found: list[Alternative] = []
     seen = [phi]
     for index in np.argsort(solution.objective, kind="stable"):
-        other, higher = solution.phi[index], solution.objective[index] / value - 1
-        if higher > near_share(objective, len(y)) or len(found) == MOST:
+        other, higher = solution.phi[index], float(solution.objective[index] / value - 1)
+        if higher > share or len(found) == MOST:
             break
-        if all(_apart(objective, other, one) for one in seen):
+        if solution.converged[index] and all(_apart(objective, other, one) for one in seen):
             seen.append(other)
             theta = objective.natural(other[None])[0].tolist()
             found.append(
                 Alternative(
                     coefficients=dict(zip(objective.law.coefficients, theta, strict=True)),
                     objective=float(solution.objective[index]),
-                    excess=float(higher),
+                    excess=higher,
                     decisions=decisions_of(objective, other),
                 )
             )
     return tuple(found)
+
+
+def _separate(objective: Objective, phi: Array, ends: Solution, highest: float) -> Array:
+    """Ends up to an objective that are apart from the optimum and from each other, shape (at most 10, k)."""
+    kept: list[Array] = []
+    for index in np.argsort(ends.objective, kind="stable"):
+        if not ends.objective[index] <= highest or len(kept) == 2 * MOST:
+            break
+        if all(_apart(objective, ends.phi[index], other) for other in (phi, *kept)):
+            kept.append(ends.phi[index])
+    return np.array(kept).reshape(-1, len(phi))
+
+
+def _valley(objective: Objective, phi: Array, rise: float, y: Array) -> Array:
+    """Points to both sides along the two flattest directions, where the objective rises by 1 to 64 `rise`."""
+    coordinates = objective.coordinates
+    low, high = coordinates.limits()
+    u = np.clip(coordinates.reduced(phi), low, high)
+    zone = objective.criterion.delta if objective.criterion.penalty == "huber" else np.inf
+    if objective.criterion.penalty == "absolute":
+        zone = float(np.abs(objective.residuals(phi[None], y)).mean())
+    one = np.ones((1, 1))
+    curvature = objective.local(u[None], y[None], np.ones((1, len(y))), one, zone).curvature[0]
+    free = np.flatnonzero((low < high) & (np.diag(curvature) > 0))
+    if not free.size or not np.isfinite(curvature).all():
+        return np.zeros((0, len(phi)))
+    scale = 1 / np.sqrt(np.diag(curvature)[free])
+    sizes, directions = np.linalg.eigh(curvature[np.ix_(free, free)] * scale[:, None] * scale[None, :])
+    points = []
+    for size, direction in list(zip(sizes, directions.T, strict=True))[:2]:
+        step = np.zeros_like(u)
+        step[free] = scale * direction * np.sqrt(2 * rise / max(size, 1e-12))
+        points += [u + share * step for share in WALK]
+    return coordinates.expanded(np.clip(np.array(points), low, high))
 
 
 def _apart(objective: Objective, one: Array, other: Array) -> bool:

@@ -45,6 +45,7 @@ class _Options:
     criterion: Criterion
     restraints: Restraints
     bootstrap: Kind | None
+    profiles: bool
     resamples: int
     level: float
     seed: int
@@ -73,6 +74,7 @@ def fit(
     criterion: Criterion = HUBER,
     restraints: Restraints = FREE,
     bootstrap: Kind | None = None,
+    profiles: bool = True,
     resamples: int = 300,
     level: float = 0.9,
     seed: int = 0,
@@ -103,6 +105,9 @@ def fit(
         (`cluster`) where they are plentiful, since token counts branched off one run share its luck, else
         noise that looks like the residuals (`residual`). `isoflop` gives residuals random signs, one for each
         training run, whatever is asked here.
+    profiles
+        Whether every coefficient is profiled, to say which the rows leave open; more than half the time of
+        a small fit.
     resamples
         How many; 0 gives intervals that are nan.
     level
@@ -130,6 +135,7 @@ def fit(
         criterion=criterion,
         restraints=restraints,
         bootstrap=bootstrap,
+        profiles=profiles,
         resamples=resamples,
         level=level,
         seed=seed,
@@ -192,7 +198,7 @@ def _identified(
 ) -> tuple[Optimum, Identification | None]:
     """The optimum and what the rows tell about it; anew from a better one that the profiles came across."""
     optimum = find_optimum(objective, target)
-    if not options.resamples or len(target) > MOST_ROLLED:
+    if not (options.profiles and options.resamples) or len(target) > MOST_ROLLED:
         return optimum, None
     found = identify(optimum.settled, target, optimum.theta, level=options.level, labels=labels)
     if found.near_optima and found.near_optima[0].objective < optimum.objective * (1 - 1e-9):
@@ -212,7 +218,7 @@ def _doubts_of_convention(
     Fitting all of them at once is a different question; whoever reads one answer should know the other.
     """
     law = objective.law
-    if law.held is None or options.restraints != FREE or not options.resamples:
+    if law.held is None or options.restraints != FREE or not (options.profiles and options.resamples):
         return []
     printed = law.published[law.held.published].coefficients
     held = replace(

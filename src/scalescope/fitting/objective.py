@@ -23,7 +23,7 @@ from scalescope.errors import InputError
 from scalescope.fitting.coordinates import Coordinates
 from scalescope.fitting.criterion import FREE, HUBER, Criterion, Restraints
 from scalescope.fitting.inputs import column_of, target_of, variables_of
-from scalescope.fitting.penalties import asymmetric, penalty_of, terms_of
+from scalescope.fitting.penalties import Terms, asymmetric, penalty_of, terms_of
 from scalescope.laws import Law
 from scalescope.points import Array, Runs
 
@@ -215,7 +215,28 @@ class Objective:
             downhill = (slopes @ pull[:, :, None])[:, :, 0] * scale
             curvature = (slopes * bend[:, None, :]) @ np.swapaxes(slopes, 1, 2)
             curvature *= scale[:, :, None] * scale[:, None, :]
+            far = np.isfinite(terms.value) & ~np.isfinite(curvature).all(axis=(1, 2))
+            if far.any():
+                some = terms_of(
+                    self.criterion,
+                    left[far],
+                    self.weighted(weights)[far if len(weights) > 1 else ...],
+                    delta[far] if isinstance(delta, np.ndarray) else delta,
+                    mix[far],
+                )
+                downhill[far], curvature[far] = self._of_far(
+                    slopes[far] * scale[far, :, None], value[far], some
+                )
         return self.with_prior(theta, Local(terms.value, downhill, curvature))
+
+    def _of_far(self, slopes: Array, value: Array, terms: Terms) -> tuple[Array, Array]:
+        """Downhill and curvature where squares of derivatives by natural coefficients are no floats any more."""
+        if self.scale == "log":
+            slopes = slopes / value[:, None, :]
+        if self.errors is not None:
+            slopes = slopes / self.errors
+        downhill = (slopes @ terms.pull[:, :, None])[:, :, 0]
+        return downhill, (slopes * terms.curvature[:, None, :]) @ np.swapaxes(slopes, 1, 2)
 
     def with_prior(self, theta: Array, local: Local) -> Local:
         """Add the priors, and turn derivatives by each coefficient's coordinate into those by free ones."""

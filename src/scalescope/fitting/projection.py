@@ -21,6 +21,7 @@ import numpy.typing as npt
 from scalescope.fitting.descent import Task, descend
 from scalescope.fitting.objective import Local, Objective
 from scalescope.fitting.solver import Solution, minimise
+from scalescope.fitting.systems import solve_systems
 from scalescope.points import Array
 
 SAME = 1e-9
@@ -220,10 +221,7 @@ def _nonnegative(basis: Array, wanted: Array, positive: npt.NDArray[np.bool_]) -
         some = np.zeros((batch, q))
         if kept.any():
             inner = np.where(usable[:, None, None], gram[:, kept][:, :, kept], np.eye(int(kept.sum())))
-            inner = inner + 1e-14 * np.trace(inner, axis1=1, axis2=2)[:, None, None] * np.eye(inner.shape[1])
-            some[:, kept] = np.linalg.solve(
-                inner, np.where(usable[:, None], right[:, kept], 0.0)[:, :, None]
-            )[:, :, 0]
+            some[:, kept] = solve_systems(inner, np.where(usable[:, None], right[:, kept], 0.0))
         if len(scales) > MOST_SIGNS:
             some[:, scales] = np.maximum(some[:, scales], 0.0)
         squares = np.einsum("bi,bij,bj->b", some, gram, some) - 2 * np.einsum("bi,bi->b", some, right)

@@ -175,12 +175,14 @@ def _choose(result: Result, runs: Runs | None, fit: Fit | None, figure: str, com
 def _of_fit(fit: Fit, runs: Runs | None, name: str, compute: float | None) -> Figure:
     from scalescope.reports.figures import predictions
     from scalescope.reports.figures.corner import can_draw, corner_figure
+    from scalescope.reports.figures.histories import fit_histories
     from scalescope.reports.figures.optima import optima_figure
     from scalescope.reports.figures.parabolas import parabola_figure
     from scalescope.reports.figures.profiles import profile_figure, profiles_of
     from scalescope.reports.figures.residuals import residual_figure
     from scalescope.reports.figures.scaling import fit_scaling
     from scalescope.reports.figures.slices import fit_slices
+    from scalescope.reports.sections import is_of_curves
 
     if name not in OF_A_FIT:
         raise InputError(f"a fit has no figure {name!r}", hint=nearest(name, OF_A_FIT))
@@ -196,7 +198,9 @@ def _of_fit(fit: Fit, runs: Runs | None, name: str, compute: float | None) -> Fi
         return optima_figure(fit, () if compute is None else (compute,))
     if fit.parabolas:
         return parabola_figure(fit, runs)
-    return fit_scaling(fit, runs) if predictions.has_frontier(fit) else fit_slices(fit, runs)
+    if predictions.has_frontier(fit):
+        return fit_scaling(fit, runs)
+    return fit_histories(fit, runs) if is_of_curves(get_law(fit.law)) else fit_slices(fit, runs)
 
 
 def _of_contents(contents: Contents, name: str) -> Figure:

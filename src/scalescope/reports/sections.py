@@ -46,21 +46,27 @@ def is_of_curves(law: Law) -> bool:
 
 
 def section(law: Law, along: str, grid: Array, others: Mapping[str, float]) -> Section:
-    """Move one variable over `grid` and hold the others at `others`, letter to value."""
-    held = {letter: value for letter, value in others.items() if letter != along}
-    at = {letter: np.full(len(grid), value) for letter, value in held.items()} | {along: grid}
-    if is_share(law, along):
-        rest = [letter for letter in held if is_share(law, letter)]
-        total = sum(held[letter] for letter in rest)
-        for letter in rest:
-            part = held.pop(letter) / total if total > 0 else 1 / len(rest)
-            at[letter] = (1 - grid) * part
+    """Move one variable over `grid`, hold the others, letter to value, and leave out what cannot be."""
+    at = placed(law, along, grid, others)
     kept = possible(law, at)
+    shares = [letter for letter in law.variables if is_share(law, along) and is_share(law, letter)]
     return Section(
         along=along,
-        at={letter: at[letter][kept] for letter in law.variables},
-        held={letter: held[letter] for letter in law.variables if letter in held},
+        at={letter: column[kept] for letter, column in at.items()},
+        held={letter: others[letter] for letter in law.variables if letter not in (along, *shares)},
     )
+
+
+def placed(law: Law, along: str, grid: Array, others: Mapping[str, float]) -> dict[str, Array]:
+    """Every variable where one of them takes the values of `grid`, shape (n,) each."""
+    at = {letter: np.full(len(grid), others[letter]) for letter in law.variables if letter != along}
+    if is_share(law, along):
+        rest = [letter for letter in at if is_share(law, letter)]
+        total = sum(others[letter] for letter in rest)
+        for letter in rest:
+            at[letter] = (1 - grid) * (others[letter] / total if total > 0 else 1 / len(rest))
+    at[along] = grid
+    return {letter: at[letter] for letter in law.variables}
 
 
 def possible(law: Law, at: Mapping[str, Array]) -> Array:

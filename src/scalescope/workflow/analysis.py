@@ -10,6 +10,7 @@ import msgspec
 
 from scalescope.errors import FitError, InputError
 from scalescope.fitting import (
+    LAWS,
     SURFACES,
     Approaches,
     Comparison,
@@ -25,6 +26,8 @@ from scalescope.planning import Forecast, choose_headline, forecast_held_out, pl
 from scalescope.points import Finding, Runs, read_runs, write_json, write_runs
 from scalescope.reports import Contents, Curve, report
 
+RANKED = (*LAWS, "nested", "overtraining")
+"""Laws that a report compares; `scalescope compare` takes all that a table allows."""
 MULTIPLES = (10.0, 100.0, 1000.0)
 """Budgets that are planned for unless others are asked, as multiples of what was spent."""
 
@@ -99,9 +102,9 @@ def _approaches(
 
 
 def _comparison(runs: Runs, *, level: float, seed: int) -> Comparison | None:
-    """Rank all laws that the runs allow; None where no cut leaves enough runs."""
+    """Rank the laws of a study and two more; None where no cut leaves enough runs."""
     try:
-        return compare(runs, level=level, seed=seed)
+        return compare(runs, RANKED, level=level, seed=seed)
     except (InputError, FitError):
         return None
 

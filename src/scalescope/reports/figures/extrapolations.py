@@ -19,8 +19,8 @@ from scalescope.units import format_factor, format_percent
 
 POINTS = 40
 """Places in the range of the points."""
-LIGHT = 0.02
-"""Forms with less weight are not drawn."""
+LIGHT = 0.001
+"""Weights below this are written as less than it."""
 
 
 def extrapolation_figure(result: Extrapolation, x_title: str = "x", y_title: str = "y") -> Figure:
@@ -33,8 +33,8 @@ def extrapolation_figure(result: Extrapolation, x_title: str = "x", y_title: str
     x_title, y_title
         Titles of the axes, with units.
     """
-    drawn = [one for one in result.forms if one.weight >= LIGHT]
-    names = [f"{one.law}, weight {format_percent(one.weight)}" for one in drawn]
+    drawn = result.forms
+    names = [f"{one.law}, weight {_share(one.weight)}" for one in drawn]
     tints = theme.ordered(len(drawn))[::-1]
     keys = [
         Key(kind="point", label="points", colour=theme.ordered(1)[0]),
@@ -58,6 +58,10 @@ def extrapolation_figure(result: Extrapolation, x_title: str = "x", y_title: str
         keys=tuple(keys),
         table=_table(result),
     )
+
+
+def _share(weight: float) -> str:
+    return format_percent(weight) if weight >= LIGHT else f"<{format_percent(LIGHT)}"
 
 
 def curve_of(result: Extrapolation) -> tuple[Array, tuple[Array, Array, Array]]:

@@ -103,7 +103,7 @@ def _panel(one: Profile) -> Panel:
     top = HEIGHT * one.threshold
     x = quantity.x("x", domain)
     scale = alt.Scale(domain=[0, top], nice=False)
-    ticks = axes.even_ticks((0, top), 4)
+    ticks = axes.even_ticks((0, top), 6)
     y = alt.Y("y:Q", scale=scale, axis=axes.axis("Likelihood ratio", ticks, plain_number, grid=True))
     line = alt.Chart(marks.data(_rows(one))).mark_line(color=theme.INK.light, strokeWidth=1.8, clip=True)
     dots = alt.Chart(marks.data(_rows(one))).mark_point(

@@ -18,7 +18,7 @@ from scalescope.points import Array, Runs
 from scalescope.reports.figures import marks, predictions
 from scalescope.reports.figures.base import FITTED, Figure, Key, Panel, Row
 from scalescope.reports.figures.quantities import amount, column_title, target_axis, variable_axis
-from scalescope.reports.sections import Section, is_of_curves, medians, section, steps
+from scalescope.reports.sections import Section, medians, placed, possible, section, steps
 from scalescope.reports.tables import Table
 from scalescope.reports.text import law_name, number
 
@@ -93,31 +93,20 @@ def slice_of(fit: Fit, runs: Runs | None, letter: str) -> Slice:
     return Slice(section=at, curve=(fit.value(**at.at), low, high), edges=edges)
 
 
-def moved_rows(fit: Fit, runs: Runs, letter: str, others: Section) -> list[Row]:
-    """Every run at its own value of one variable, brought to the others' values along the law."""
+def moved_rows(fit: Fit, runs: Runs, letter: str) -> list[Row]:
+    """Every run at its own value of one variable, brought to the others' medians along the law."""
     law = get_law(fit.law)
     at = variables_of(law, runs)
-    there = section(law, letter, at[letter], {**others.held, **_start(others, letter)})
-    y, told = target_of(law, runs), fit.value(**at)
-    if len(there.x) < len(y):  # a run that cannot be brought there is left out
-        return []
-    brought = fit.value(**there.at)
+    there = placed(law, letter, at[letter], medians(law, at))
+    y, told, brought = target_of(law, runs), fit.value(**at), fit.value(**there)
     y = brought * y / told if fit.scale == "log" else brought + y - told
-    return marks.run_rows(runs, at[letter], y, np.isfinite(y))
-
-
-def _start(others: Section, letter: str) -> dict[str, float]:
-    return {
-        name: float(column[0]) for name, column in others.at.items() if name not in (*others.held, letter)
-    }
+    return marks.run_rows(runs, at[letter], y, np.isfinite(y) & (possible(law, there) > 0))
 
 
 def _drawn(fit: Fit) -> list[str]:
     """Letters that vary in the runs."""
     law = get_law(fit.law)
     letters = [name for name in law.variables if fit.ranges[name][0] < fit.ranges[name][1]]
-    if is_of_curves(law):
-        letters = [name for name in letters if law.variables[name].column not in ("curve", "learning_rate")]
     return letters[:MOST_PANELS]
 
 
@@ -133,7 +122,7 @@ def _moved(key: Key) -> Key:
 
 def _panel(fit: Fit, law: Law, one: Slice, runs: Runs | None) -> Panel:
     letter = one.section.along
-    points = [] if runs is None else moved_rows(fit, runs, letter, one.section)
+    points = [] if runs is None else moved_rows(fit, runs, letter)
     curve = predictions.rows(one.section.x, one.curve, one.edges)
     across = variable_axis(law, letter, fit.count)
     ends = [row[key] for row in (*curve, *points) for key in ("y", "low", "high") if key in row]
