@@ -194,8 +194,11 @@ def format_factor(value: float) -> str:
 
 
 def format_percent(value: float) -> str:
-    """Write a share or a relative change: 0.013 is `1.3%`."""
-    return f"{format_significant(100 * value, 2)}%"
+    """Write a share or a relative change: 0.013 is `1.3%`; 0.999 is `99.9%`, for only 1 is all."""
+    digits = 2
+    while 0.99 < value < 1 and digits < 6 and float(f"{100 * value:.{digits}g}") == 100:
+        digits += 1
+    return f"{format_significant(100 * value, digits)}%"
 
 
 def format_seconds(value: float) -> str:

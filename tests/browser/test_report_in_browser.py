@@ -74,6 +74,48 @@ def test_tables_fold_away_where_figures_are_drawn_and_open_on_demand(session):
     assert twin.locator("table").is_visible()
 
 
+@pytest.mark.parametrize("section", ["approaches", "comparison", "corner", "optima"])
+def test_the_figures_of_the_fits_are_on_the_page_with_a_legend(session, section):
+    place = session[0].locator(f"#{section}")
+    assert place.locator(".chart.drawn").count() > 0
+    assert place.locator(".keys li").count() > 0
+
+
+def test_the_cells_of_the_corner_line_up(session):
+    cells = session[0].eval_on_selector_all(
+        "#corner .panel",
+        """all => all.map(cell => {
+            const plot = cell.querySelector("svg .background").getBoundingClientRect();
+            const [row, column] = cell.style.gridArea.split("/").map(Number);
+            return [row, column, plot.left, plot.top, plot.width];
+        })""",
+    )
+    assert len(cells) > 10
+    for row, column, left, top, width in cells:
+        for other in cells:
+            if other[1] == column:
+                assert left == pytest.approx(other[2], abs=1.5)
+                assert width == pytest.approx(other[4], abs=1.5)
+            if other[0] == row:
+                assert top == pytest.approx(other[3], abs=6)
+
+
+def test_on_a_phone_the_corner_scrolls_inside_its_own_box_and_cells_do_not_overlap(chromium, report_page):
+    context = chromium.new_context(viewport={"width": 390, "height": 844})
+    page = context.new_page()
+    page.goto(report_page.as_uri())
+    page.wait_for_function(SETTLED, timeout=30_000)
+    box = page.locator("#corner .matrix")
+    assert box.evaluate("e => e.scrollWidth > e.clientWidth")
+    ends = page.eval_on_selector_all(
+        "#corner .panel",
+        "all => all.map(e => [e.style.gridArea, e.getBoundingClientRect(), e.querySelector('svg')])"
+        ".map(([area, box, svg]) => [area, box.left, box.right, svg.getBoundingClientRect().right])",
+    )
+    assert all(drawn <= right + 2 for _, _, right, drawn in ends)
+    context.close()
+
+
 def test_a_point_tells_what_it_is(session):
     page = session[0]
     dot = page.locator("#residuals .mark-symbol path").first

@@ -9,6 +9,7 @@ import pytest
 from scalescope.errors import InputError
 from scalescope.fitting.approaches import Approach, Approaches, approaches, disagreements
 from scalescope.fitting.counting import doubt_about_count, exponent_of_optima
+from scalescope.fitting.estimation import fit
 from scalescope.laws import optimal_size
 from scalescope.points import Estimate, Runs
 
@@ -78,6 +79,16 @@ def test_the_bias_of_the_raw_parabolas_is_no_disagreement() -> None:
     assert disagreements(rows, 1e21) == ()
     (finding,) = disagreements([rows[0], rows[2]], 1e21)
     assert finding.code == "FIT054"
+
+
+def test_a_fit_that_is_there_already_is_not_made_again(make_grid) -> None:
+    runs = make_grid("chinchilla", n_budgets=5, n_sizes=9, spread=8.0, noise=0.002)
+    fitted = fit(runs, resamples=5, seed=3)
+    found = approaches(runs, resamples=5, fitted=fitted)
+    at = np.array([found.compute])
+    assert found["3"].size.value == optimal_size("chinchilla", fitted.theta, at)[0]
+    sizes = optimal_size("chinchilla", fitted.resamples.T[:, :, None], at).ravel()
+    assert found["3"].size == Estimate.from_samples(found["3"].size.value, sizes, found.level)
 
 
 def test_what_is_not_possible_is_said(make_grid) -> None:

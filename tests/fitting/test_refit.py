@@ -63,11 +63,13 @@ def test_straightened_the_law_is_far_nearer_to_a_line(make_grid) -> None:
     straight = straighten(objective, found.warm[0], y)
     second = straight.leftover + np.einsum("an,aij->ijn", straight.jacobian, straight.bend)
     assert np.sqrt((straight.leftover**2).mean()) < 0.1 * np.sqrt((second**2).mean())
-    v = 0.02 * np.random.default_rng(0).standard_normal((50, 5))
-    u = straight.bent(v)
-    left = objective.residuals_at(u, y) - straight.residuals_at(v, y)
-    plain = objective.residuals_at(straight.origin + v, y) - straight.residuals_at(v, y)
-    assert np.abs(left).max() < 0.3 * np.abs(plain).max()
+    # To second order, what the straight law neglects is a small part of what the plain one bends.
+    v = 1e-4 * np.random.default_rng(0).standard_normal((50, 5))
+    model = straight.residuals_at(v, y)
+    bent = objective.residuals_at(straight.bent(v), y) - model
+    plain = objective.residuals_at(straight.origin + v, y) - model
+    assert np.abs(bent).mean() < 0.1 * np.abs(plain).mean()
+    np.testing.assert_allclose(straight.neglected(v), np.sqrt((bent**2).mean(axis=1)), rtol=0.2)
 
 
 def test_the_straight_law_alone_and_one_step_are_near_where_runs_are_many(monkeypatch) -> None:
@@ -98,28 +100,27 @@ def test_other_starts_are_used_where_they_lower_the_objective(make_grid) -> None
     objective = Objective(law=CHINCHILLA, x={"N": runs.size, "D": runs.tokens})
     found = find_optimum(objective, runs.loss)
     n, y = len(runs), np.log(runs.loss)
-    weights = np.random.default_rng(5).multinomial(n, np.full(n, 1 / n), size=24).astype(float)
+    weights = np.random.default_rng(5).multinomial(n, np.full(n, 1 / n), size=10).astype(float)
     alone = refit(objective, found.warm, y[None], weights)
-    helped = refit(objective, found.warm, y[None], weights, starts=found.starts)
+    helped = refit(objective, found.warm, y[None], weights, starts=found.starts[::2])
     assert (helped.objective <= alone.objective).all()
     assert (helped.objective < alone.objective * (1 - 1e-6)).any()
 
 
 def test_newton_settles_what_a_search_without_second_derivatives_leaves(make_grid) -> None:
-    runs = make_grid("chinchilla", noise=0.01, n_budgets=5)
+    # Five runs or fewer in the quadratic zone: the valley's bottom is curved by the law alone.
+    runs = make_grid("chinchilla", noise=0.03, n_budgets=3, spread=2)
     objective = Objective(law=CHINCHILLA, x={"N": runs.size, "D": runs.tokens})
-    y, one = np.log(runs.loss), np.ones(len(runs))
-    start = objective.fitted(CHINCHILLA.starts(runs.loss, **objective.x))[5:6]
-    rough = minimise(objective, start, y[None], one[None], max_iterations=12).phi[0]
-    before, after = (
-        gradient_norm(objective, phi, y, one)[1] for phi in (rough, newton(objective, rough, y, one))
-    )
-    assert before > 1e-7
-    assert after < 1e-9
-    values = [
-        objective.total(phi[None], y[None], one[None])[0] for phi in (rough, newton(objective, rough, y, one))
-    ]
-    assert values[1] <= values[0]
+    y, n = np.log(runs.loss), len(runs)
+    starts = objective.fitted(CHINCHILLA.starts(runs.loss, **objective.x))
+    weights = np.random.default_rng(5).multinomial(n, np.full(n, 1 / n), size=30).astype(float)
+    rough = minimise(objective, np.tile(starts[5], (30, 1)), y[None], weights, max_iterations=40)
+    left = [gradient_norm(objective, phi, y, w)[1] for phi, w in zip(rough.phi, weights, strict=True)]
+    worst = int(np.argmax(left))
+    phi = newton(objective, rough.phi[worst], y, weights[worst])
+    assert left[worst] > 1e-5
+    assert gradient_norm(objective, phi, y, weights[worst])[1] < 0.1 * left[worst]
+    assert objective.total(phi[None], y[None], weights[[worst]])[0] <= rough.objective[worst]
 
 
 @pytest.mark.parametrize("batch", [3, FEW + 3])

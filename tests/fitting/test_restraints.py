@@ -90,7 +90,6 @@ def test_a_prior_pulls_as_one_more_measurement_does() -> None:
 
 
 def test_the_noise_turns_a_prior_into_the_unit_of_a_huber_penalty(table) -> None:
-    x, loss = table
     prior = Restraints(priors={"alpha": Prior(mean=0.6, sd=0.02)})
     free, held = optimum(table, Restraints()), optimum(table, prior)
     assert 0 < held.settled.noise < 1e-3

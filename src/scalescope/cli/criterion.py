@@ -76,18 +76,18 @@ class CriterionOptions:
         Raises
         ------
         InputError
-            If a piece is not written as shown.
+            If a piece is not written as shown, or a coefficient is given twice.
         """
         from scalescope.fitting import Prior, Restraints
 
         priors = {}
-        for name, text in _pairs(self.prior, "alpha=0.34~0.05"):
+        for name, text in _once(_pairs(self.prior, "alpha=0.34~0.05")).items():
             mean, tilde, sd = text.partition("~")
             if not tilde:
                 raise InputError(f"{name}={text} is not a prior", hint="Write alpha=0.34~0.05.")
             priors[name] = Prior(mean=parse_number(mean), sd=parse_number(sd))
         return Restraints(
-            fixed={name: parse_number(text) for name, text in _pairs(self.fix, "E=1.69")},
+            fixed={name: parse_number(text) for name, text in _once(_pairs(self.fix, "E=1.69")).items()},
             tied=tuple((one, other) for one, other in _pairs(self.tie, "alpha=beta")),
             priors=priors,
         )
@@ -101,3 +101,13 @@ def _pairs(pieces: Sequence[str], example: str) -> list[tuple[str, str]]:
             raise InputError(f"{piece!r} says nothing of a coefficient", hint=f"Write {example}.")
         pairs.append((name, value))
     return pairs
+
+
+def _once(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """Refuse a coefficient that is given twice, of which one would be lost."""
+    given: dict[str, str] = {}
+    for name, value in pairs:
+        if name in given:
+            raise InputError(f"{name} is given both {given[name]} and {value}", hint="Give it once.")
+        given[name] = value
+    return given

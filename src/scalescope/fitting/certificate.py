@@ -102,16 +102,21 @@ def near_share(objective: Objective, n_runs: int) -> float:
 def _alternatives(
     objective: Objective, phi: Array, value: float, y: Array, ends: Solution
 ) -> tuple[Alternative, ...]:
-    """Return optima within `near_share`, lowest first: ends of starts, and what lies along the valley."""
+    """Return optima within `near_share`, lowest first.
+
+    They are looked for at the ends of the starts, from the law's own example (what others have found), and
+    along the valley that the optimum lies in.
+    """
     if value <= 1e-16 * len(y):
         return ()
     share, w = near_share(objective, len(y)), np.ones((1, len(y)))
-    tried = [_separate(objective, phi, ends, ends.objective.min() * (1 + 3 * share))]
+    tried = [
+        _separate(objective, phi, ends, ends.objective.min() * (1 + 3 * share)),
+        objective.fitted(objective.law.examples[None]),
+    ]
     if len(y) <= WALKED:
         tried.append(_valley(objective, phi, value * share, y))
     starts = np.concatenate(tried)
-    if not len(starts):
-        return ()
     solution = minimise(objective, starts, y[None], w, tolerance=1e-12, max_iterations=STEPS, near=True)
     found: list[Alternative] = []
     seen = [phi]

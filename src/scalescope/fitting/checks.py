@@ -14,16 +14,20 @@ from scalescope.points import Finding, Runs
 
 WORDS = {"params": "size", "tokens": "token count", "compute": "compute"}
 """Column to what one of its values is called."""
+MOST_NAMED = 12
+"""Laws that a message names, at most."""
 
 
-def check_options(resamples: int, level: float) -> None:
+def check_options(resamples: int, level: float, seed: int = 0) -> None:
     """Refuse options that mean nothing.
 
     Raises
     ------
     InputError
-        If there are fewer than 0 resamples, or the level is not between 0 and 1.
+        If there are fewer than 0 resamples, the level is not between 0 and 1, or the seed is below 0.
     """
+    if seed < 0:
+        raise InputError(f"seed must be 0 or more, got {seed}", hint="0 is the usual seed.")
     if resamples < 0:
         raise InputError(f"resamples must be 0 or more, got {resamples}", hint="300 is a good number.")
     if not 0 < level < 1:
@@ -60,7 +64,8 @@ def _require_columns(form: Law, runs: Runs) -> None:
     if not missing:
         return
     fitting = [name for name, one in LAWS.items() if not absent_columns(one, runs)]
-    shown = ", ".join(fitting[:6]) + (", ..." if len(fitting) > 6 else "")
+    rest = len(fitting) - MOST_NAMED
+    shown = ", ".join(fitting[:MOST_NAMED]) + (f" and {rest} more" if rest > 0 else "")
     raise InputError(
         f"{form.name} needs {' and '.join(missing)}, and the table has {', '.join(runs.columns)}",
         hint=f"Map a column by name, or fit one of these laws: {shown}."

@@ -177,7 +177,8 @@ def seed_noise(runs: Runs) -> float | None:
     means = np.bincount(labels, weights=log_loss) / np.maximum(counts, 1)
     squares = float(((log_loss - means[labels]) ** 2).sum())
     freedom = int((counts[counts > 0] - 1).sum())
-    return float(np.sqrt(squares / freedom)) if freedom else None
+    # Copies of one row are no repeats: two trainings never end at the same loss to the last digit.
+    return float(np.sqrt(squares / freedom)) if freedom and squares > 0 else None
 
 
 def _key(column: Array) -> Array:

@@ -172,6 +172,15 @@ def _check_names(law: Law, restraints: Restraints) -> None:
     for name in (*restraints.fixed, *tied, *restraints.bounds, *restraints.priors):
         if name not in law.coefficients:
             raise InputError(f"{law.name} has no coefficient {name!r}", hint=nearest(name, law.coefficients))
+    for group in restraints.tied:
+        if len(set(group)) < len(group):
+            raise InputError(
+                f"{' and '.join(group)} are tied, which is one coefficient twice",
+                hint="Tie different coefficients, such as alpha and beta.",
+            )
+    for name in restraints.priors:
+        if name in restraints.fixed:
+            raise InputError(f"{name} is fixed and has a prior", hint="Leave one of them out.")
 
 
 def _groups(law: Law, restraints: Restraints) -> npt.NDArray[np.intp]:

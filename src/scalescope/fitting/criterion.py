@@ -37,8 +37,11 @@ class Criterion:
             raise InputError(f"no penalty is called {self.penalty!r}", hint="huber, squared or absolute.")
         if self.scale not in (None, "log", "raw"):
             raise InputError(f"no scale is called {self.scale!r}", hint="log or raw.")
-        if not self.delta > 0:
-            raise InputError(f"delta must be above zero, got {self.delta}", hint="0.001 is the usual value.")
+        if not 0 < self.delta < float("inf"):
+            raise InputError(
+                f"delta must be above zero and finite, got {self.delta}",
+                hint="0.001 is the usual value; without a linear part it is the squared penalty.",
+            )
         if not 0 < self.below < 1:
             raise InputError(
                 f"below must be between 0 and 1, got {self.below}", hint="0.5 is symmetric, 0.95 an envelope."

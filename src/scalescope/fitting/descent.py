@@ -211,9 +211,11 @@ def _inside(system: Array, downhill: Array, step: Array, least: Array, most: Arr
 
 def _add_secant(curvature: Array, step: Array, change: Array) -> None:
     """Add to curvatures what the change of the gradient along a step shows above them, by rank one."""
-    above = change - (curvature @ step[:, :, None])[:, :, 0]
-    along = np.einsum("bm,bm->b", above, step)
-    use = np.isfinite(above).all(axis=1) & (along > 1e-8 * np.abs(np.einsum("bm,bm->b", change, step)))
+    # Where a derivative is no float there is nothing to add.
+    with np.errstate(all="ignore"):
+        above = change - (curvature @ step[:, :, None])[:, :, 0]
+        along = np.einsum("bm,bm->b", above, step)
+        use = np.isfinite(above).all(axis=1) & (along > 1e-8 * np.abs(np.einsum("bm,bm->b", change, step)))
     above = above[use] / np.sqrt(along[use])[:, None]
     curvature[use] += above[:, :, None] * above[:, None, :]
 

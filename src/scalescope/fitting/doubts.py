@@ -37,7 +37,7 @@ def doubts_about_runs(law: Law, runs: Runs, n_given: int) -> list[Finding]:
     n_clusters = int(cluster_labels(runs).max()) + 1
     if n_clusters < min(FEWEST, len(runs)):
         text = f"Only {n_clusters} independent training runs stand behind the {len(runs)} points."
-        hint = "Intervals treat the points as independent and are too narrow; add sizes or seeds."
+        hint = "Noise that points of one run share is told from so few; intervals may be too narrow. Add seeds."
         findings.append(Finding(code="FIT010", text=text, hint=hint))
     return findings
 
@@ -84,8 +84,16 @@ def doubts_about_coefficients(
     return findings
 
 
-def doubts_about_resamples(resamples: Array, asked: int) -> list[Finding]:
-    """Return whether resamples had to be left out."""
+def doubts_about_resamples(resamples: Array, asked: int, level: float) -> list[Finding]:
+    """Return whether resamples had to be left out, or are too few to have the ends of an interval."""
+    tail = (1 - level) / 2
+    if asked and asked * tail < 1 - 1e-9:
+        text = (
+            f"{asked} {'resample has' if asked == 1 else 'resamples have'} nothing beyond the ends of "
+            f"{format_percent(level)} intervals."
+        )
+        hint = f"Intervals are too narrow; take at least {round(10 / tail):,} resamples, or a lower level."
+        return [Finding(code="FIT019", text=text, hint=hint)]
     if asked and len(resamples) < 0.95 * asked:
         text = f"{asked - len(resamples)} of {asked} resamples could not be fitted."
         hint = "Intervals come from the others and are too narrow; the design is at its limit."

@@ -141,7 +141,7 @@ def fit(
         seed=seed,
         executor=executor,
     )
-    check_options(resamples, level)
+    check_options(resamples, level, seed)
     usable, left_out = usable_rows(options.form, runs, criterion, restraints)
     found = _by_isoflop(options, usable) if law == "isoflop" else _by_parameters(options, usable)
     found = replace(found, findings=(*left_out, *found.findings))
@@ -187,7 +187,7 @@ def _by_parameters(options: _Options, runs: Runs) -> _Estimated:
             *doubts_about_optimum(optimum.certificate, optimum.relative_gradient),
             *doubts_about_certificate(optimum.certificate),
             *(identification.findings if identification else ()),
-            *doubts_about_resamples(drawn, options.resamples),
+            *doubts_about_resamples(drawn, options.resamples, options.level),
             *_doubts_of_convention(options, objective, target, labels, optimum.theta),
         ),
     )
@@ -262,7 +262,7 @@ def _by_isoflop(options: _Options, runs: Runs) -> _Estimated:
         findings=(
             *doubts_about_runs(form, used, len(runs)),
             *found.findings,
-            *doubts_about_resamples(found.resamples, options.resamples),
+            *doubts_about_resamples(found.resamples, options.resamples, options.level),
         ),
     )
 

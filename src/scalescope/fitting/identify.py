@@ -232,7 +232,8 @@ def _doubts_about_optima(
 ) -> list[Finding]:
     if len(near) < 2:
         return []
-    gap = max(one.objective for one in near) / near[0].objective - 1
+    lowest = near[0].objective
+    gap = max(one.objective for one in near) / lowest - 1 if lowest > 0 else 0.0
     parts = []
     for name in names:
         values = [one.coefficients[name] for one in near]

@@ -230,7 +230,7 @@ class Objective:
         return self.with_prior(theta, Local(terms.value, downhill, curvature))
 
     def _of_far(self, slopes: Array, value: Array, terms: Terms) -> tuple[Array, Array]:
-        """Downhill and curvature where squares of derivatives by natural coefficients are no floats any more."""
+        """Downhill and curvature where squares of derivatives by coefficients are no floats any more."""
         if self.scale == "log":
             slopes = slopes / value[:, None, :]
         if self.errors is not None:
@@ -264,7 +264,7 @@ def _checked(runs: Runs, column: str, *, least: bool) -> Array:
     if not good.all() or not values.any():
         row = int(np.flatnonzero(~good)[0]) if not good.all() else 0
         raise InputError(
-            f"row {row + 1}, column {column}: {values[row]!r} is not "
+            f"row {row + 1}, column {column}: {values[row]:g} is not "
             + ("a standard error" if least else "a weight"),
             hint="Standard errors must be above zero."
             if least

@@ -234,6 +234,8 @@ def _ends(
     over = curve.objective - curve.objective.min() - limit
     inside = np.flatnonzero(over <= 0)
     ends, opened = [middle, middle, middle], [False, False]
+    if not inside.size:  # the limit is no number: residuals that say nothing of their noise
+        return (held.open_end[0], middle, held.open_end[1]), (True, True)
     for place, (last, step) in enumerate(((inside[0], -1), (inside[-1], 1))):
         outer = last + step
         if not 0 <= outer < len(over):

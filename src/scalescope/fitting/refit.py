@@ -9,8 +9,8 @@ few problems are also solved from other starts, and those that found a lower obj
 The cost is linear in problems times runs, while what the second phase changes falls faster with the runs than
 the spread of the resamples does. So where that product is large it is left out, as long as the neglected
 curvature moves predictions by less than `STRAIGHT` of a typical residual. Where it is larger still, the first
-phase is cut to one Newton step, which needs the weights once: with 100,000 runs it is off by 1% of the spread
-at noise of 1%, and by 3% at noise of 3%. `benchmarks/fit_speed.py` measures both.
+phase is cut to one Newton step, which needs the weights only once: with 100,000 runs and noise of 1% that is
+off by 1% of the spread. `benchmarks/fit_speed.py` measures both.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ def summarise(fit: Fit) -> str:
         lines += _evidence(fit.certificate, fit.objective)
     if fit.holdout is not None:
         lines.append(
-            f"hold-out     {fit.holdout.n_predicted} dearest runs, {format_factor(fit.holdout.ratio)} the "
+            f"hold-out     {fit.holdout.n_predicted} dearest run{'' if fit.holdout.n_predicted == 1 else 's'}, {format_factor(fit.holdout.ratio)} the "
             f"compute of the others: {format_percent(abs(fit.holdout.log_error))} too "
             f"{'high' if fit.holdout.log_error > 0 else 'low'} in the mean, "
             f"{format_percent(fit.holdout.rms_error)} rms"
@@ -50,9 +50,11 @@ def _basis(fit: Fit, law: Law) -> str:
     held = [f"{name} fixed" for name in fit.restraints.fixed]
     held += [" = ".join(group) for group in fit.restraints.tied]
     shown = f"; {', '.join(held)}" if held else ""
+    n = len(fit.resamples)
+    intervals = f"{format_percent(fit.level)} intervals from {n} resample{'' if n == 1 else 's'}"
     return (
         f"  {fit.n_runs} runs by the {fit.method} method{counts}{shown}; "
-        f"{format_percent(fit.level)} intervals from {len(fit.resamples)} resamples"
+        f"{intervals if n else 'no resamples, so no intervals'}"
     )
 
 

@@ -97,7 +97,9 @@ def search_size(form: Law, theta: Array, C: Array) -> Array:
     def loss(log_N: Array) -> Array:
         N = np.exp(log_N)
         other = {"D": C / (FLOP_PER_PARAM_TOKEN * N)} if "D" in form.variables else {"C": C + 0 * N}
-        return form.value(theta, N=N, **other)
+        # Far from the runs a law may be beyond floats; infinity then says which side is worse.
+        with np.errstate(all="ignore"):
+            return form.value(theta, N=N, **other)
 
     left, right = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
     at_left, at_right = loss(left), loss(right)

@@ -13,7 +13,7 @@ from scalescope.fitting.result import Fit
 from scalescope.planning.reach import reach_findings, reach_of
 from scalescope.planning.results import Forecast
 from scalescope.planning.spread import own_holdouts, predict_loss, run_sd
-from scalescope.planning.surface import Surface, check_level, check_positive
+from scalescope.planning.surface import Surface, check_level, check_positive, require_loss_of_run
 from scalescope.points import Finding, Provenance, digest_of
 from scalescope.units import format_percent
 
@@ -57,10 +57,12 @@ def forecast(
     Raises
     ------
     InputError
-        If not exactly one of tokens and compute is given, or a number is not positive.
+        If not exactly one of tokens and compute is given, a number is not positive, or the law of the fit is
+        not one of the loss in size, tokens and compute alone.
     """
     chosen = check_level(level, fit.level)
     N, D, C = _place(params, tokens, compute)
+    require_loss_of_run(fit.law)
     surface = Surface.of_fit(fit)
     loss = predict_loss(fit, surface, N, C, level=chosen, past=past, evaluation_sd=evaluation_sd)
     reach = reach_of(N, D, C, fit.ranges)

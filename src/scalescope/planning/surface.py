@@ -112,6 +112,26 @@ def require_optimum(law: str) -> None:
         )
 
 
+def require_loss_of_run(law: str) -> None:
+    """Refuse a law that needs more than size, tokens and compute to tell the loss of a run.
+
+    Raises
+    ------
+    InputError
+        If it predicts something else, or reads other variables too.
+    """
+    form = get_law(law)
+    others = [
+        f"{name} ({one.column})" for name, one in form.variables.items() if name not in ("N", "D", "C")
+    ]
+    if form.target != "loss" or others:
+        cause = f"predicts {form.target}" if form.target != "loss" else f"also reads {' and '.join(others)}"
+        raise InputError(
+            f"a forecast is of the loss at a size and tokens or compute, and the law {law} {cause}",
+            hint="Fit a law of N and D such as chinchilla, or call predict of the fit with every variable.",
+        )
+
+
 def check_positive(value: float, what: str) -> float:
     """Return `value` if it is a positive number.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -35,7 +36,10 @@ class Estimate:
         return cls(value=float(value), low=float(value), high=float(value))
 
     def text(self, show: Callable[[float], str]) -> str:
-        """Write as `value [low, high]`, each number through `show` (a function of `units`)."""
-        if self.low == self.high:
+        """Write as `value [low, high]`, each number through `show` (a function of `units`).
+
+        The value alone where it is exact or nothing is known of its interval.
+        """
+        if self.low == self.high or (math.isnan(self.low) and math.isnan(self.high)):
             return show(self.value)
         return f"{show(self.value)} [{show(self.low)}, {show(self.high)}]"

@@ -56,21 +56,37 @@ def write_runs(runs: Runs, path: str | Path) -> Path:
 def replacing(path: Path) -> Iterator[Path]:
     """Give a temporary path beside `path` to write to; rename it when the block ends, remove it if it fails.
 
+    A device, a pipe or a terminal, such as `/dev/stdout`, is written to itself: renaming would take its
+    place. A link stays, and what it points to is replaced.
+
     Raises
     ------
     WorkError
         If the operating system refuses; what stood at `path` before is then still there.
     """
-    part = path.with_name(path.name + ".part")
+    try:
+        place = path.resolve() if path.is_symlink() else path
+        whole = place.is_file() or place.is_dir() or not path.exists()
+        part = place.with_name(place.name + ".part") if whole else path
+    except (OSError, RuntimeError) as error:
+        raise _refused(path, error) from error
     try:
         yield part
-        part.replace(path)
+        if whole:
+            part.replace(place)
     except OSError as error:
-        hint = _NEXT_STEP.get(error.errno or 0, "Write elsewhere.")
-        raise WorkError(f"cannot write {path}: {error.strerror or error}", hint=hint) from error
+        raise _refused(path, error) from error
     finally:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
+        if whole:
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
+
+
+def _refused(path: Path, error: OSError | RuntimeError) -> WorkError:
+    number = error.errno if isinstance(error, OSError) else None
+    cause = error.strerror if isinstance(error, OSError) else None
+    hint = _NEXT_STEP.get(number or 0, "Write elsewhere.")
+    return WorkError(f"cannot write {path}: {cause or error}", hint=hint)
 
 
 def _write_csv(runs: Runs, path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 import altair as alt
 import numpy as np
@@ -243,32 +244,49 @@ def _panel(
     label = f"{column_title(law.target)} against {across.title} by {law.name}."
     return Panel(
         title=f"at {told}" if told else "",
-        chart=marks.layered([encoded, *_words(lines, up, x, y)], 280),
+        chart=marks.layered([encoded, *_words(lines, up, x, y, tints)], 280),
         label=label,
     )
 
 
-def _words(lines: list[LawLine], up: Quantity, x: alt.X, y: alt.Y) -> list[alt.Chart]:
-    """What each line stands for, written on it, at the place where the lines are farthest apart."""
-    drawn = [line for line in lines if line.label and len(line.x)]
+def _words(lines: list[LawLine], up: Quantity, x: alt.X, y: alt.Y, tints: alt.Scale) -> list[alt.Chart]:
+    """What each line stands for, in its colour, at the place where the lines are farthest apart."""
+    drawn = [(level, line) for level, line in enumerate(lines) if line.label and len(line.x)]
     if not drawn:
         return []
-    place = max(_PLACES, key=lambda share: _apart(drawn, share, up))
-    rows = []
-    for line in drawn:
-        index = _index(line, place)
-        rows.append({"x": float(line.x[index]), "y": float(line.y[index]), "text": line.label})
+    known = [line for _, line in drawn]
+    place = max(_PLACES, key=lambda share: _apart(known, share, up))
+    heights = _spaced(known, place, up)
+    rows: list[Row] = [
+        {"x": float(line.x[_index(line, place)]), "y": height, "text": line.label, "level": str(level)}
+        for (level, line), height in zip(drawn, heights, strict=True)
+    ]
     words = alt.Chart(marks.data(rows)).mark_text(
         align="left" if place < 0.5 else "right",
         baseline="bottom",
         dx=3 if place < 0.5 else -3,
         dy=-4,
         fontSize=10,
-        color=theme.INK.light,
     )
-    return [words.encode(x=x, y=y, text=alt.Text("text:N"))]
+    colour = alt.Color("level:N", scale=tints, legend=None)
+    return [words.encode(x=x, y=y, text=alt.Text("text:N"), color=colour)]
 
 
+def _spaced(lines: list[LawLine], place: float, up: Quantity) -> list[float]:
+    """Heights of the labels: those of the lines, moved up where they would lie on each other."""
+    heights = np.array([line.y[_index(line, place)] for line in lines])
+    every = np.concatenate([line.y for line in lines])
+    if up.logarithmic:
+        heights, every = np.log(heights), np.log(every)
+    least = _LABEL * max(float(np.ptp(every)), 1e-9)
+    order = np.argsort(heights, kind="stable")
+    for lower, upper in pairwise(order):
+        heights[upper] = max(heights[upper], heights[lower] + least)
+    return [float(one) for one in (np.exp(heights) if up.logarithmic else heights)]
+
+
+_LABEL = 0.05
+"""Height of a label, as a share of what the lines span."""
 _PLACES = (1.0, 0.02, 0.85, 0.15, 0.5)
 
 

@@ -88,6 +88,8 @@ def column_title(column: str, letter: str = "", count: str = "params") -> str:
         return axes.size_title(count)
     if column in known and letter in ("", known[column].split()[1].rstrip(",")):
         return known[column]
+    if column.startswith("share_"):
+        return f"Share {letter or column.removeprefix('share_')}"
     name = NAMES.get(column, column.replace("_", " ").capitalize())
     named = name if letter.lower() in ("", name.lower(), column) else f"{name} {letter}"
     unit = COLUMNS[column].unit
