@@ -13,7 +13,7 @@ from scalescope.laws import get_law
 from scalescope.points import Runs
 from scalescope.reports import plot
 from scalescope.reports.figures.base import BEYOND, FITTED
-from scalescope.reports.figures.corner import corner_figure, moving
+from scalescope.reports.figures.corner import corner_figure, moving, short_number
 from scalescope.reports.figures.histories import fit_histories
 from scalescope.reports.figures.optima import optima_figure
 from scalescope.reports.figures.overview import runs_figure
@@ -229,3 +229,7 @@ def test_what_the_runs_settle_is_a_table_of_the_report(contents):
     found, table = identified(contents), settled(contents)
     assert isinstance(found, Identification)
     assert [row[0] for row in table.rows] == list(found.widths)
+
+
+def test_numbers_beside_a_small_cell_are_short():
+    assert [short_number(value) for value in (100_000.0, 1500.0, 0.35)] == ["100k", "1,500", "0.35"]

@@ -21,6 +21,10 @@ PIPE_CLOSED = 141
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0 done, 1 not done or doubtful, 2 unusable input."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    if sys.stderr is None:  # closed by the caller, as by 2>&-: there is nobody to tell anything
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    if sys.stdout is None:
+        return _complain("standard output is closed", "Send it to a file, or to /dev/null.", 1)
     try:
         code = _dispatch(words)
         sys.stdout.flush()
@@ -57,7 +61,8 @@ def _dispatch(words: list[str]) -> int:
 def _complain(message: str, hint: str, code: int) -> int:
     lines = [f"error: {_one_line(message)}"] + ([f"hint: {_one_line(hint)}"] if hint else [])
     try:
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
         sys.stderr.write("\n".join(lines) + "\n")
         sys.stderr.flush()
     except OSError:

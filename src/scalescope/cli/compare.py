@@ -53,7 +53,7 @@ def compare(
     strict
         Exit with 1 if there is any finding.
     """
-    from scalescope.points import replacing, write_json
+    from scalescope.points import write_json
 
     options = options or FitOptions()
     table = read_table(runs, options)
@@ -67,8 +67,7 @@ def compare(
         seed=options.seed,
     )
     if output is not None:
-        with replacing(output) as part:
-            write_json(part, result.to_dict())
+        write_json(output, result.to_dict())
     best = replace(options, law=result.best)
     return answer(
         replace(result, findings=()).summary(),

@@ -33,9 +33,9 @@ class CriterionOptions:
     below
         Share of the penalty for runs below the law: 0.5 is symmetric, 0.95 nearly a lower envelope.
     weights
-        Column of weights.
+        Column of weights, such as weight; none are used without it.
     errors
-        Column of known standard errors of the target.
+        Column of known standard errors of the target, such as loss_stderr.
     fix
         Coefficients that are given, `E=1.69,alpha=0.34`.
     tie

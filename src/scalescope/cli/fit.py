@@ -43,7 +43,7 @@ def fit(
     strict
         Exit with 1 if there is any finding.
     """
-    from scalescope.points import replacing, write_json
+    from scalescope.points import write_json
 
     options = options or FitOptions()
     table = read_table(runs, options)
@@ -60,8 +60,7 @@ def fit(
         seed=options.seed,
     )
     if output is not None:
-        with replacing(output) as part:
-            write_json(part, result.to_dict())
+        write_json(output, result.to_dict())
     return answer(
         replace(result, findings=()).summary(),
         result.to_dict(),

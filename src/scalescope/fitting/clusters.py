@@ -146,7 +146,7 @@ def n_kept(weights: Array, labels: Labels) -> npt.NDArray[np.intp]:
 
 OUTCOMES = frozenset(
     {"loss", "loss_stderr", "bits_per_byte", "error", "accuracy", "reward", "seconds", "tokens_per_second"}
-    | {"seed", "held_out"}
+    | {"seed", "held_out", "weight"}
 )
 """Columns that may differ between repeats of one setting."""
 

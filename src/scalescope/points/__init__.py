@@ -3,13 +3,14 @@
 from scalescope.points.columns import COLUMNS, SIZES, Column
 from scalescope.points.conventions import convert, express, recompute, recount
 from scalescope.points.estimates import Array, Estimate
+from scalescope.points.files import replacing
 from scalescope.points.findings import Finding
 from scalescope.points.provenance import Provenance, digest_of
 from scalescope.points.readers import read_runs, runs_from_frame
 from scalescope.points.results import from_plain, read_json, to_plain, write_json
 from scalescope.points.runs import Runs
 from scalescope.points.screening import screen
-from scalescope.points.writers import replacing, write_runs
+from scalescope.points.writers import write_runs
 
 __all__ = [
     "COLUMNS",

@@ -55,6 +55,7 @@ COLUMNS: dict[str, Column] = {
     "year": _column("calendar year of the training"),
     "seed": _column("seed of initialisation and data order", kind="any"),
     "budget": _column("nominal compute of the IsoFLOP budget that the run belongs to, FLOP", "FLOP"),
+    "weight": _column("weight of the run in a fit that asks for it", kind="nonnegative"),
     "held_out": _column("1 for runs that no fit may use, else 0", kind="nonnegative"),
     # the architecture
     "width": _column("width of the residual stream"),
@@ -110,5 +111,5 @@ OUTCOMES = (
     *("reward", "elo", "leverage", "y"),
 )
 """Columns that are measured after a run rather than chosen before it: what a law predicts, as a rule."""
-BOOKKEEPING = ("seconds", "tokens_per_second", "held_out", "curve", "loss_stderr", "budget")
+BOOKKEEPING = ("seconds", "tokens_per_second", "held_out", "weight", "curve", "loss_stderr", "budget")
 """Columns that neither decide an outcome nor are one."""

@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 
 from scalescope.errors import InputError
+from scalescope.points.files import replacing
 
 T = TypeVar("T")
 
@@ -47,10 +48,16 @@ def from_plain(cls: type[T], data: Mapping[str, Any], schema: str) -> T:
 
 
 def write_json(path: Path, plain: Mapping[str, Any]) -> None:
-    """Write beside `path` and rename, so that a reader never sees half a file."""
-    part = path.with_name(path.name + ".part")
-    part.write_text(json.dumps(plain, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    part.replace(path)
+    """Write beside `path` and rename, so that a reader never sees half a file.
+
+    Raises
+    ------
+    WorkError
+        If the operating system refuses; see `replacing`.
+    """
+    text = json.dumps(plain, indent=1, allow_nan=False) + "\n"
+    with replacing(path) as part:
+        part.write_text(text, encoding="utf-8")
 
 
 def read_json(path: Path) -> dict[str, Any]:

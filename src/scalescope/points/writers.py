@@ -3,29 +3,17 @@
 from __future__ import annotations
 
 import csv
-import errno
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from scalescope.errors import InputError, MissingExtraError, WorkError
+from scalescope.errors import InputError, MissingExtraError
+from scalescope.points.files import replacing
 from scalescope.points.runs import Runs
 
 _BLOCK = 10_000
 """Rows that are spelled at once."""
-_NEXT_STEP = {
-    errno.ENOSPC: "Free some space, or write elsewhere.",
-    errno.EDQUOT: "Free some space, or write elsewhere.",
-    errno.EFBIG: "Free some space, or write elsewhere.",
-    errno.EACCES: "Choose a folder that you may write to.",
-    errno.EPERM: "Choose a folder that you may write to.",
-    errno.EROFS: "Choose a folder that you may write to.",
-    errno.ENOENT: "Make the folder first.",
-    errno.ENOTDIR: "Make the folder first.",
-    errno.EISDIR: "It is a folder; give a file name in it.",
-}
 
 
 def write_runs(runs: Runs, path: str | Path) -> Path:
@@ -50,43 +38,6 @@ def write_runs(runs: Runs, path: str | Path) -> Path:
     with replacing(path) as part:
         writer(runs, part)
     return path
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside `path` to write to; rename it when the block ends, remove it if it fails.
-
-    A device, a pipe or a terminal, such as `/dev/stdout`, is written to itself: renaming would take its
-    place. A link stays, and what it points to is replaced.
-
-    Raises
-    ------
-    WorkError
-        If the operating system refuses; what stood at `path` before is then still there.
-    """
-    try:
-        place = path.resolve() if path.is_symlink() else path
-        whole = place.is_file() or place.is_dir() or not path.exists()
-        part = place.with_name(place.name + ".part") if whole else path
-    except (OSError, RuntimeError) as error:
-        raise _refused(path, error) from error
-    try:
-        yield part
-        if whole:
-            part.replace(place)
-    except OSError as error:
-        raise _refused(path, error) from error
-    finally:
-        if whole:
-            with suppress(OSError):
-                part.unlink(missing_ok=True)
-
-
-def _refused(path: Path, error: OSError | RuntimeError) -> WorkError:
-    number = error.errno if isinstance(error, OSError) else None
-    cause = error.strerror if isinstance(error, OSError) else None
-    hint = _NEXT_STEP.get(number or 0, "Write elsewhere.")
-    return WorkError(f"cannot write {path}: {cause or error}", hint=hint)
 
 
 def _write_csv(runs: Runs, path: Path) -> None:

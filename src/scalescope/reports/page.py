@@ -83,11 +83,15 @@ def report(contents: Contents, path: Path) -> Path:
 
 def render(contents: Contents, twin_name: str = "report.json") -> str:
     """Return the page as text; `twin_name` is the JSON file that it points to."""
+    from altair.utils.schemapi import debug_mode
+
     from scalescope.reports.figures import FIGURES, theme
     from scalescope.reports.specs import in_script, specifications, variable
 
-    figures = [figure for draw in FIGURES.values() if (figure := draw(contents)) is not None]
-    specs = specifications(figures)
+    # The figures' own tests check them against the schema; here it would take half of the time.
+    with debug_mode(False):
+        figures = [figure for draw in FIGURES.values() if (figure := draw(contents)) is not None]
+        specs = specifications(figures)
     scripts = [*(_vendored(name) for name in SCRIPTS), _template("report.js")]
     forecast = text.headlined(contents)
     within = None if forecast is None else text.inside(forecast)

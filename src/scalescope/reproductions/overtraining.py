@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from scalescope.errors import InputError
 from scalescope.fitting import Criterion, best_coefficients
 from scalescope.laws import get_law
 from scalescope.points import Array
@@ -102,6 +103,11 @@ def _rows(models: _Models, trained_on: str, printed: dict[str, tuple[str, str]])
         ]
     for model, (loss_text, error_text) in printed.items():
         there = models.large[model]
+        if not there.any():
+            raise InputError(
+                f"{TABLE} has no model of {model} trained on {trained_on}",
+                hint=f"Fetch the table again from {ORIGIN}; rows are missing.",
+            )
         off = 100 * abs(predicted[there] / models.loss[there] - 1)
         rows.append(to_digits(f"{trained_on}: loss of {model}", loss_text, float(off[0]), "%"))
         if error_text and error_theta is not None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from scalescope.errors import InputError
 from scalescope.points import Array
+from scalescope.points.cells import Cells
 from scalescope.points.tables import Table, open_document, read_table
 
 VARIABLE = "SCALESCOPE_DATA"
@@ -55,13 +56,29 @@ def numbers(table: Table, column: str) -> Array:
     Raises
     ------
     InputError
-        If the table has no such column.
+        If the table has no such column, or a cell is no number.
     """
-    if column not in table.columns:
-        raise InputError(f"{table.source} has no column {column!r}", hint="Is it the table that is meant?")
-    return np.array([float(cell) if cell not in (None, "") else np.nan for cell in table.columns[column]])
+    cells = _cells(table, column)
+    try:
+        return np.array([float(cell) if cell not in (None, "") else np.nan for cell in cells])
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"{table.source}, column {column!r}: {error}", hint="Fetch the table again; it is damaged."
+        ) from None
 
 
 def words(table: Table, column: str) -> np.typing.NDArray[np.str_]:
-    """One column as text, shape (n_rows,)."""
-    return np.array([str(cell) for cell in table.columns[column]])
+    """One column as text, shape (n_rows,).
+
+    Raises
+    ------
+    InputError
+        If the table has no such column.
+    """
+    return np.array([str(cell) for cell in _cells(table, column)])
+
+
+def _cells(table: Table, column: str) -> Cells:
+    if column not in table.columns:
+        raise InputError(f"{table.source} has no column {column!r}", hint="Is it the table that is meant?")
+    return table.columns[column]

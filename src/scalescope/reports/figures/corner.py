@@ -19,6 +19,7 @@ from scalescope.reports.figures.base import Figure, Key, Panel, Row
 from scalescope.reports.figures.quantities import Quantity, plain_number
 from scalescope.reports.tables import Table
 from scalescope.reports.text import law_name, number, shown, three_digits
+from scalescope.units import format_count
 
 MOST = 8
 """Coefficients drawn; the rest are in the table of coefficients."""
@@ -110,13 +111,25 @@ def _axis(fit: Fit, name: str, column: Array) -> tuple[Quantity, axes.Domain]:
     ends = ends[np.isfinite(ends)]
     log = get_law(fit.law).coefficients[name].positive and bool(ends.min() > 0)
     quantity = Quantity(
-        title=name, show=plain_number, logarithmic=log and bool(ends.max() > WIDE * ends.min())
+        title=name, show=short_number, logarithmic=log and bool(ends.max() > WIDE * ends.min())
     )
     return quantity, quantity.domain(ends.tolist(), 0.06)
 
 
 def _ticks(quantity: Quantity, domain: axes.Domain) -> list[float]:
-    return axes.log_ticks(domain, 3) if quantity.logarithmic else axes.even_ticks(domain, 3)
+    """Three ticks or so, two at least."""
+    make = axes.log_ticks if quantity.logarithmic else axes.even_ticks
+    every = (make(domain, most) for most in (3, 4, 5, 6, 7))
+    return next((ticks for ticks in every if len(ticks) > 1), make(domain, 7))
+
+
+def short_number(value: float) -> str:
+    """Write a number that fits beside a small cell: 100k, not 100,000."""
+    return format_count(value) if abs(value) >= _LONG else plain_number(value)
+
+
+_LONG = 1e4
+"""Where a number has more digits than there is room for."""
 
 
 def _scale(quantity: Quantity, domain: axes.Domain) -> alt.Scale:

@@ -186,7 +186,7 @@ def curve(rows: list[Row], x: alt.X, y: alt.Y, colour: theme.Colour = theme.INK)
 
 def layered(layers: list[alt.Chart], height: int = 300) -> alt.LayerChart:
     """One panel, as wide as the space it is given."""
-    return alt.LayerChart(layer=layers).properties(width="container", height=height)
+    return alt.LayerChart(layer=layers, width="container", height=height)
 
 
 def law_keys(*, beyond: bool = True, colour: theme.Colour = theme.INK) -> list[Key]:
