@@ -29,7 +29,7 @@ def compare(
     as_json: AsJson = False,
     strict: Strict = False,
 ) -> int:
-    """Rank laws by how well they predict dearer runs from cheaper ones.
+    """Fit every suitable law to the smaller runs, predict the larger, rank and stack them.
 
     The runs are cut at several computes; below each cut every law is fitted, above it every run is predicted.
     Laws that noise cannot tell apart share a rank.

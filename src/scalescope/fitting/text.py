@@ -36,8 +36,8 @@ def summarise(fit: Fit) -> str:
     if fit.holdout is not None:
         many = "" if fit.holdout.n_predicted == 1 else "s"
         lines.append(
-            f"hold-out     {fit.holdout.n_predicted} dearest run{many}, {format_factor(fit.holdout.ratio)} the "
-            f"compute of the others: {format_percent(abs(fit.holdout.log_error))} too "
+            f"hold-out     {fit.holdout.n_predicted} dearest run{many}, {format_factor(fit.holdout.ratio)} "
+            f"the compute of the others: {format_percent(abs(fit.holdout.log_error))} too "
             f"{'high' if fit.holdout.log_error > 0 else 'low'} in the mean, "
             f"{format_percent(fit.holdout.rms_error)} rms"
         )
