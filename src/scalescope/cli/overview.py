@@ -12,13 +12,13 @@ GROUPS: dict[str, dict[str, str]] = {
         "forecast": "Forecast the loss of a run that was not made.",
         "plan": "Choose size and tokens for compute budgets.",
         "report": "Write one page with the answer, the figures and the tables.",
-        "extrapolate": "Carry one curve beyond its end, by the forms that predict its own end best.",
+        "extrapolate": "Carry one curve beyond its end, with an interval.",
     },
     "Without data": {
         "demo": "Run fit, forecast, plan and report on a bundled table.",
         "diagnose": "Tell whether a model is under- or over-trained for its compute.",
-        "reproduce": "Make a published result again from its own table.",
-        "laws": "List the scaling laws, or show one with its published values.",
+        "reproduce": "Make a published result again from its own table, or list what can be.",
+        "laws": "List the scaling laws by question, or show one in full and draw it.",
         "doctor": "Show what this machine has, how fast it is, and what can be installed.",
     },
 }

@@ -158,7 +158,7 @@ def _local_stiffness(objective: Objective, residuals: Array, noise: Noise) -> Ar
 
 def pseudo_inverse(matrix: Array) -> Array:
     """Inverse of a positive semidefinite matrix after scaling its diagonal to one."""
-    size = np.sqrt(np.diag(matrix))
+    size = np.sqrt(np.maximum(np.diag(matrix), 0.0))  # rounding, where nothing pulls
     size = np.where(size > 0, size, 1.0)
     return np.asarray(np.linalg.pinv(matrix / np.outer(size, size), rcond=1e-14) / np.outer(size, size))
 

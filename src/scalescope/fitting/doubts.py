@@ -21,7 +21,7 @@ def doubts_about_runs(law: Law, runs: Runs, n_given: int) -> list[Finding]:
     for name, column in variables_of(law, runs).items():
         if law.variables[name].column not in NAMES:
             continue
-        decades = float(np.log10(column.max() / column.min()))
+        decades = float(np.log10(column.max()) - np.log10(column.min()))
         if decades < 1 - 1e-9:
             text = f"{NAMES[law.variables[name].column]} span {format_significant(decades, 2)} decades."
             hint = "Exponents are poorly determined below one decade."
@@ -37,7 +37,9 @@ def doubts_about_runs(law: Law, runs: Runs, n_given: int) -> list[Finding]:
     n_clusters = int(cluster_labels(runs).max()) + 1
     if n_clusters < min(FEWEST, len(runs)):
         text = f"Only {n_clusters} independent training runs stand behind the {len(runs)} points."
-        hint = "Noise that points of one run share is told from so few; intervals may be too narrow. Add seeds."
+        hint = (
+            "Noise that points of one run share is told from so few; intervals may be too narrow. Add seeds."
+        )
         findings.append(Finding(code="FIT010", text=text, hint=hint))
     return findings
 

@@ -27,9 +27,7 @@ def fit_all(
     missed: dict[str, InputError | FitError] = {}
     for law in LAWS:
         try:
-            fits[law] = fit(
-                runs, law, profiles=law in SURFACES, resamples=resamples, level=level, seed=seed
-            )
+            fits[law] = fit(runs, law, profiles=law in SURFACES, resamples=resamples, level=level, seed=seed)
         except (InputError, FitError) as error:
             missed[law] = error
     if not any(law in fits for law in SURFACES):

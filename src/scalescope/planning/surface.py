@@ -121,9 +121,7 @@ def require_loss_of_run(law: str) -> None:
         If it predicts something else, or reads other variables too.
     """
     form = get_law(law)
-    others = [
-        f"{name} ({one.column})" for name, one in form.variables.items() if name not in ("N", "D", "C")
-    ]
+    others = [f"{name} ({one.column})" for name, one in form.variables.items() if name not in ("N", "D", "C")]
     if form.target != "loss" or others:
         cause = f"predicts {form.target}" if form.target != "loss" else f"also reads {' and '.join(others)}"
         raise InputError(

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from scalescope.fitting import extrapolate
 from scalescope.points import Array, Finding
@@ -32,7 +33,7 @@ class _Judged:
 
     error: float
     """Root mean square of log predicted over measured."""
-    held: Array
+    held: npt.NDArray[np.bool_]
     """Which held-out points lie inside the interval."""
 
 
