@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
 from scalescope.errors import InputError
-from scalescope.fitting import Criterion, Prior, Restraints, compare, fit
+from scalescope.fitting import Criterion, Fit, Prior, Profile, Restraints, compare, fit, profile
 from scalescope.fitting.clusters import seed_noise
+from scalescope.fitting.objective import Objective
+from scalescope.laws import get_law
 from scalescope.planning import forecast
 from scalescope.points import Runs
 
@@ -132,3 +136,30 @@ def test_a_comparison_names_the_law_that_made_the_table_first_or_ties_it():
         ).scores
     }
     assert ranks["chinchilla"] == 1
+
+
+def test_a_saved_fit_whose_keys_were_sorted_predicts_the_same():
+    result = fit(runs(), resamples=20, profiles=False)
+    text = json.dumps(result.to_dict(), sort_keys=True)
+    again = Fit.from_dict(json.loads(text))
+    assert list(again.coefficients) == list(result.coefficients)
+    at = {"N": np.array([1e9]), "D": np.array([1e11])}
+    np.testing.assert_array_equal(again.value(**at), result.value(**at))
+
+
+@pytest.mark.parametrize("lost", [("E",), ("E", "A", "B", "alpha", "beta")])
+def test_a_saved_fit_without_a_coefficient_is_refused(lost):
+    plain = fit(runs(), resamples=0).to_dict()
+    plain["coefficients"] = {name: one for name, one in plain["coefficients"].items() if name not in lost}
+    with pytest.raises(InputError, match="has the coefficients"):
+        Fit.from_dict(plain)
+
+
+def test_a_profile_is_saved_and_read_with_its_open_ends():
+    table = runs(12)
+    law = get_law("chinchilla")
+    objective = Objective.of(law, table)
+    found = profile(objective, table.loss, fit(table, resamples=0).theta, "B", n=7)
+    again = Profile.from_dict(json.loads(json.dumps(found.to_dict(), allow_nan=False)))
+    assert again.to_dict() == found.to_dict()
+    assert len(again.frame()) == len(found.values)

@@ -237,7 +237,7 @@ def _widest(certificate: Certificate) -> tuple[str, float, float, float] | None:
     for other in certificate.alternatives:
         for name, here in certificate.decisions.items():
             there = other.decisions.get(name, np.nan)
-            if here > 0 and there > 0 and abs(np.log(there / here)) > most:
+            if 0 < here < np.inf and 0 < there < np.inf and abs(np.log(there) - np.log(here)) > most:
                 most = abs(np.log(there / here))
                 found = (name.replace("_", " "), here, there, other.excess)
     return found

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -29,7 +30,7 @@ from scalescope.fitting.covariance import Covariance, covariance, stiffness
 from scalescope.fitting.held import Held, HeldCoefficient, HeldPrediction
 from scalescope.fitting.noise import estimate_noise
 from scalescope.fitting.objective import Objective
-from scalescope.points import Array, Estimate
+from scalescope.points import Array, Estimate, from_plain, to_plain
 
 FURTHEST = 400.0
 """Standard errors at which the search for an end gives up, unless the quantity itself stops earlier."""
@@ -42,6 +43,8 @@ ROUNDS = 5
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
     """The objective against one quantity."""
+
+    schema: ClassVar[str] = "scalescope.profile/1"
 
     name: str
     """A coefficient, or `prediction`."""
@@ -65,6 +68,23 @@ class Profile:
         """Lowest and highest value within `share` (relative) of the lowest objective."""
         good = self.values[self.objective <= (1 + share) * self.objective.min()]
         return float(good.min()), float(good.max())
+
+    def frame(self) -> list[dict[str, Any]]:
+        """Tidy rows, one a value."""
+        rows = zip(self.values.tolist(), self.objective.tolist(), self.ratio.tolist(), strict=True)
+        return [
+            {"name": self.name, "value": value, "objective": objective, "ratio": ratio}
+            for value, objective, ratio in rows
+        ]
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready values; `from_dict` reads them back."""
+        return to_plain(self, self.schema)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Profile:
+        """Read what `to_dict` wrote."""
+        return from_plain(cls, data, cls.schema)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from scalescope.errors import InputError
 from scalescope.fitting.criterion import FREE, HUBER, Criterion, Restraints
 from scalescope.fitting.holdout import Holdout
 from scalescope.fitting.identify import Identification
@@ -119,6 +120,23 @@ class Fit:
     """What the rows can and cannot tell about the coefficients; None without resamples and for `isoflop`."""
     findings: tuple[Finding, ...] = ()
     provenance: Provenance = field(default_factory=Provenance)
+
+    def __post_init__(self) -> None:
+        law = get_law(self.law)
+        if set(self.coefficients) != set(law.coefficients):
+            raise InputError(
+                f"{self.law} has the coefficients {', '.join(law.coefficients)}, "
+                f"and this fit {', '.join(self.coefficients) or 'none'}",
+                hint="The file was changed, or written by another version of scalescope; fit again.",
+            )
+        if len(self.resamples) and self.resamples.shape[1:] != (len(law.coefficients),):
+            raise InputError(
+                f"resamples of {self.law} have {len(law.coefficients)} columns, got shape "
+                f"{self.resamples.shape}",
+                hint="The file was changed; fit again.",
+            )
+        # A tool that sorts the keys of a file must not permute the coefficients.
+        object.__setattr__(self, "coefficients", {name: self.coefficients[name] for name in law.coefficients})
 
     @property
     def theta(self) -> Array:

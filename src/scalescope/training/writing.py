@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
 
-from scalescope.errors import RunError
+from scalescope.errors import RunError, WorkError
 from scalescope.points import write_json
 from scalescope.training.corpus import HELD_OUT, MANIFEST, TRAIN, Corpus
 from scalescope.training.tokens import Tokenizer
@@ -55,9 +55,10 @@ def writing_to(folder: Path, n_bytes: int) -> Iterator[None]:
         for name in (*_PARTS.values(), f"{MANIFEST}.part"):
             with suppress(OSError):
                 (folder / name).unlink()
-        if isinstance(error, OSError):
+        cause = error.__cause__ if isinstance(error, WorkError) else error
+        if isinstance(cause, OSError):
             raise RunError(
-                f"cannot write the corpus to {folder}: {error.strerror or error}",
+                f"cannot write the corpus to {folder}: {cause.strerror or cause}",
                 hint=f"Free about {format_bytes(n_bytes)} there, or choose another folder.",
             ) from None
         raise

@@ -97,6 +97,10 @@ def _alike(one: float, other: float) -> bool:
     return one == other or (np.isnan(one) and np.isnan(other)) or abs(one - other) <= 1e-3 * abs(one)
 
 
+_FACTOR = np.log(1000.0)
+"""Distance in log loss from which it is no longer told in percent."""
+
+
 def about_outliers(table: Evidence) -> Iterable[Finding]:
     """Tell rows far off a smooth surface through the others."""
     surface = surface_of(table)
@@ -115,11 +119,12 @@ def about_outliers(table: Evidence) -> Iterable[Finding]:
     if not apart:
         return
     far = sorted(apart, key=lambda row: -abs(apart[row]))
-    worst = float(np.expm1(apart[far[0]]))
+    off_by = apart[far[0]]
+    # Beyond this a percentage has more digits than meaning.
+    by = format_percent(float(np.expm1(off_by))) if off_by < _FACTOR else f"a factor of e^{off_by:.0f}"
     yield Finding(
         code="RUN020",
-        text=f"The loss is far off its neighbours in {table.labels(surface.rows[far])}, "
-        f"by {format_percent(worst)} at most.",
+        text=f"The loss is far off its neighbours in {table.labels(surface.rows[far])}, by {by} at most.",
         hint="Look at these runs; fit with and without them to see how much they matter.",
     )
 

@@ -11,6 +11,10 @@ from scalescope.points.findings import Finding
 from scalescope.units import format_significant
 
 
+_UNITS = 1e-3
+"""Tokens per parameter below which units are wrong, not columns."""
+
+
 def about_unique_tokens(table: Evidence) -> Iterable[Finding]:
     """Tell more distinct tokens than tokens."""
     if not table.has("tokens", "tokens_unique"):
@@ -37,14 +41,18 @@ def about_size_and_tokens_swapped(table: Evidence) -> Iterable[Finding]:
     if table.derived in (table.runs.count, "tokens") or not len(N):
         return
     low, middle, high = np.quantile(D / N, [0.0, 0.5, 0.9])
-    # Below a thousandth it is a question of units.
-    if high < 1 and 1e-3 < middle < 0.2 and low > 0:
+    if high < 1 and middle < 0.2 and low > 0:
         size, tokens = table.theirs(table.runs.count), table.theirs("tokens")
+        # Below a thousandth it is rather a question of units.
+        hint = (
+            f"Size and tokens may be swapped; if so, map them by name: {size}=tokens,{tokens}={table.runs.count}."
+            if middle > _UNITS
+            else f"One of them may be in another unit; if so, say so, such as units {size}=k or {tokens}=M."
+        )
         yield Finding(
             code="RUN017",
             text=f"There are {format_significant(float(middle), 2)} tokens per parameter in the median.",
-            hint="Size and tokens may be swapped; if so, map them by name: "
-            f"{size}=tokens,{tokens}={table.runs.count}.",
+            hint=hint,
         )
 
 
