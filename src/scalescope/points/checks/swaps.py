@@ -10,7 +10,6 @@ from scalescope.points.checks.evidence import Evidence, rank_correlation, sample
 from scalescope.points.findings import Finding
 from scalescope.units import format_significant
 
-
 _UNITS = 1e-3
 """Tokens per parameter below which units are wrong, not columns."""
 
