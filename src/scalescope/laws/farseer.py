@@ -62,16 +62,25 @@ class Farseer(Law):
 
     def gradient(self, theta: Array, **x: Array) -> Array:
         """Derivative by each coefficient, stacked first."""
+        return self.value_and_gradient(theta, **x)[1]
+
+    def value_and_gradient(self, theta: Array, **x: Array) -> tuple[Array, Array]:
+        """Both at once: the curves in size and their exponentials are shared."""
         log_N, log_D = np.log(x["N"] / REFERENCE_SIZE), np.log(x["D"])
-        u1, u2, u3 = (_curve(theta[at : at + 3], log_N) for at in (0, 3, 6))
+        bends = [theta[at + 2] * log_N for at in (0, 3, 6)]
+        shapes = [_relative(bend) for bend in bends]
+        u1, u2, u3 = (
+            theta[at] + theta[at + 1] * log_N * shape for at, shape in zip((0, 3, 6), shapes, strict=True)
+        )
         exponent, floor = np.exp(u1), np.exp(u3)
         data = np.exp(u2 - exponent * log_D)
         parts = []
-        for at, slope in ((0, -data * exponent * log_D), (3, data), (6, floor)):
-            _, a, p = theta[at : at + 3]
-            bend = p * log_N
-            parts += [slope, slope * log_N * _relative(bend), slope * a * log_N**2 * _relative_slope(bend)]
-        return np.stack(np.broadcast_arrays(*parts))
+        for at, bend, shape, slope in zip(
+            (1, 4, 7), bends, shapes, (-data * exponent * log_D, data, floor), strict=True
+        ):
+            along = slope * log_N
+            parts += [slope, along * shape, along * theta[at] * log_N * _relative_slope(bend)]
+        return np.asarray(floor + data), np.stack(np.broadcast_arrays(*parts))
 
     def starts(self, target: Array, **x: Array) -> Array:
         """A floor, exponents, slopes and bends on a grid; data cost what the floor leaves at the median."""
@@ -112,13 +121,20 @@ def _relative(z: Array) -> Array:
     """(e^z - 1)/z, by its series near zero."""
     small = np.abs(z) < 1e-2
     away = np.where(small, 1.0, z)
-    series = 1 + z / 2 * (1 + z / 3 * (1 + z / 4 * (1 + z / 5 * (1 + z / 6))))
-    return np.where(small, series, np.expm1(away) / away)
+    out = np.asarray(np.expm1(away) / away)
+    if small.any():
+        near = z[small]
+        out[small] = 1 + near / 2 * (1 + near / 3 * (1 + near / 4 * (1 + near / 5 * (1 + near / 6))))
+    return out
 
 
 def _relative_slope(z: Array) -> Array:
     """Derivative of `_relative`, by its series near zero."""
     small = np.abs(z) < 1e-2
     away = np.where(small, 1.0, z)
-    series = 1 / 2 + z * (1 / 3 + z * (1 / 8 + z * (1 / 30 + z * (1 / 144 + z / 840))))
-    return np.where(small, series, (away * np.exp(away) - np.expm1(away)) / away**2)
+    grown = np.expm1(away)
+    out = np.asarray((away * (grown + 1) - grown) / away**2)
+    if small.any():
+        near = z[small]
+        out[small] = 1 / 2 + near * (1 / 3 + near * (1 / 8 + near * (1 / 30 + near * (1 / 144 + near / 840))))
+    return out

@@ -56,3 +56,12 @@ def test_groups_on_different_curves_are_named():
 def test_a_table_without_an_outcome_has_no_copies():
     runs = Runs.from_columns({"params": [1e7, 1e7], "compute": [1e18, 1e18]})
     assert "RUN006" not in findings(runs)
+
+
+def test_a_row_beyond_all_measure_is_told_by_a_factor():
+    loss = L.copy()
+    loss[14] = 1e300
+    told = findings(good(loss=loss))["RUN020"]
+    assert "row 15" in told
+    assert "inf" not in told
+    assert "factor of e^" in told

@@ -32,3 +32,8 @@ def test_a_loss_that_rises_with_one_of_two_is_left_alone():
     tokens = 1e20 / size
     loss = 1.69 + 406.4 * size**-0.34 + 410.7 * tokens**-0.28
     assert "RUN018" not in findings(good(params=size, tokens=tokens, compute=None, loss=loss))
+
+
+def test_absurdly_few_tokens_for_a_size_are_told_as_a_question_of_units():
+    told = findings(good(params=1e4 * N, tokens=D / 1e3, compute=None), params="n", tokens="d")
+    assert "units n=k or d=M" in told["RUN017"]

@@ -44,7 +44,8 @@ def about_size_and_tokens_swapped(table: Evidence) -> Iterable[Finding]:
         size, tokens = table.theirs(table.runs.count), table.theirs("tokens")
         # Below a thousandth it is rather a question of units.
         hint = (
-            f"Size and tokens may be swapped; if so, map them by name: {size}=tokens,{tokens}={table.runs.count}."
+            "Size and tokens may be swapped; if so, map them by name: "
+            f"{size}=tokens,{tokens}={table.runs.count}."
             if middle > _UNITS
             else f"One of them may be in another unit; if so, say so, such as units {size}=k or {tokens}=M."
         )
