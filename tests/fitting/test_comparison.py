@@ -5,7 +5,7 @@ import pytest
 
 from scalescope.errors import InputError
 from scalescope.fitting.comparison import MOST, compare
-from scalescope.fitting.contest import cell_shares
+from scalescope.fitting.contest import Contest, cell_shares, rank_laws
 from scalescope.fitting.rolling import group_runs, predict_beyond
 from scalescope.fitting.scores import Comparison
 from scalescope.fitting.suitability import suitable
@@ -214,3 +214,23 @@ class TestSuitable:
     def test_laws_for_one_curve_are_not_laws_of_a_table(self) -> None:
         x = np.geomspace(1, 100, 20)
         assert suitable(Runs.from_columns({"x": x, "y": x**-0.3}), "y").laws == ()
+
+
+def test_no_law_shares_a_rank_ahead_of_one_that_errs_less() -> None:
+    # The third law is so uncertain that noise could make it the first; the second is surely behind.
+    contest = Contest(
+        laws=("good", "fair", "wild"),
+        log_error=np.array([[0.01, 0.01], [0.05, 0.05], [0.08, 0.08]]),
+        error=np.zeros((3, 2)),
+        half_width=np.ones((3, 2)),
+        freedom=np.ones((3, 2)),
+        cut=np.zeros(2, dtype=np.int64),
+        step=np.array([1, 2]),
+        row=np.array([0, 1]),
+        noise_sd=0.001,
+        noise=np.stack(
+            [np.array([[0.0, 0.0], [0.0, 0.0], [-shift, -shift]]) for shift in (0.0, 0.08, 0.08, 0.0)]
+        ),
+    )
+    standings = rank_laws(contest, 0.9)
+    assert [(one.law, one.rank) for one in standings] == [("good", 1), ("fair", 2), ("wild", 2)]

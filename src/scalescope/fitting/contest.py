@@ -180,12 +180,22 @@ def rank_laws(contest: Contest, level: float, partial: Sequence[str] = ()) -> tu
     waiting = sorted(whole, key=lambda law: adjusted[law])
     while waiting:
         leader = waiting[0] if out else first
-        same = [law for law in waiting if law == leader or _chance(contest, law, leader) >= 1 - level]
+        same = _abreast(contest, waiting, leader, level)
         rank = len(whole) - len(waiting) + 1
         out += [_standing(contest, law, rank, len(same) > 1, adjusted[law], first) for law in same]
         waiting = [law for law in waiting if law not in same]
     apart = sorted(set(every) - set(whole), key=lambda law: adjusted[law])
     return (*out, *(_standing(contest, law, 0, False, adjusted[law], first) for law in apart))
+
+
+def _abreast(contest: Contest, ordered: Sequence[int], leader: int, level: float) -> list[int]:
+    """Take laws in order while noise cannot tell them from the leader, so that none jumps a better one."""
+    same: list[int] = []
+    for law in ordered:
+        if law != leader and _chance(contest, law, leader) < 1 - level:
+            break
+        same.append(law)
+    return same if leader in same else [*same, leader]
 
 
 def _standing(contest: Contest, law: int, rank: int, tied: bool, adjusted: float, first: int) -> Standing:
