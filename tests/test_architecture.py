@@ -23,12 +23,15 @@ ALLOWED: dict[str, set[str]] = {
     "cost": SHARED,
     "fitting": FORMULAS,
     "planning": FORMULAS | {"fitting"},
-    "reports": FORMULAS | {"fitting", "planning"},
+    "deployment": SHARED | {"cost"},
+    "reports": FORMULAS | {"fitting", "planning", "deployment"},
     "reproductions": FORMULAS | {"fitting", "planning"},
     "training": SHARED | {"cost"},
-    "studies": SHARED | {"cost", "training"},
-    "inference": SHARED | {"cost"},
-    "workflow": FORMULAS | {"fitting", "planning", "reports", "training", "studies", "inference"},
+    "ledgers": SHARED,
+    "studies": SHARED | {"cost", "training", "ledgers"},
+    "inference": SHARED | {"cost", "ledgers"},
+    "workflow": FORMULAS
+    | {"fitting", "planning", "deployment", "reports", "training", "ledgers", "studies", "inference"},
 }
 ALLOWED["cli"] = ALLOWED["web"] = FORMULAS | {*ALLOWED, "workflow"} - {"cli", "web"}
 """Room to the rooms below it, itself left out."""
@@ -37,6 +40,7 @@ HOMES: dict[str, set[str]] = {
     "scipy": {"fitting", "planning"},
     "torch": {"training", "inference"},
     "transformers": {"inference"},
+    "safetensors": {"inference"},
     "ray": {"executors"},
     "altair": {"reports"},
     "jinja2": {"reports"},

@@ -1,5 +1,16 @@
 """Pure arithmetic of an architecture: parameters, FLOP."""
 
+from scalescope.cost.anatomy import Anatomy, AttentionLayers, Matrix, Positions, Side, Span
 from scalescope.cost.shape import COUNTS, Count, Shape
 
-__all__ = ["COUNTS", "Count", "Shape"]
+__all__ = [
+    "COUNTS",
+    "Anatomy",
+    "AttentionLayers",
+    "Count",
+    "Matrix",
+    "Positions",
+    "Shape",
+    "Side",
+    "Span",
+]

@@ -1,5 +1,23 @@
 """The tables and small objects that everything shares."""
 
+from scalescope.points.bench import (
+    STATES,
+    TRIED,
+    Attention,
+    Batching,
+    BenchMachine,
+    Cell,
+    Cells,
+    Dtype,
+    Energy,
+    Expectation,
+    Kind,
+    Load,
+    Memory,
+    State,
+    Timing,
+    Workload,
+)
 from scalescope.points.columns import COLUMNS, SIZES, Column
 from scalescope.points.conventions import convert, express, recompute, recount
 from scalescope.points.estimates import Array, Estimate
@@ -15,12 +33,28 @@ from scalescope.points.writers import write_runs
 __all__ = [
     "COLUMNS",
     "SIZES",
+    "STATES",
+    "TRIED",
     "Array",
+    "Attention",
+    "Batching",
+    "BenchMachine",
+    "Cell",
+    "Cells",
     "Column",
+    "Dtype",
+    "Energy",
     "Estimate",
+    "Expectation",
     "Finding",
+    "Kind",
+    "Load",
+    "Memory",
     "Provenance",
     "Runs",
+    "State",
+    "Timing",
+    "Workload",
     "convert",
     "digest_of",
     "express",

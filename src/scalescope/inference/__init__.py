@@ -1,0 +1,1 @@
+"""Measuring models on this machine: registry, loading, workloads, isolated cells, failures."""

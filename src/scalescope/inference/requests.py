@@ -1,0 +1,58 @@
+"""What one cell is asked to do, and within which limits: all that crosses to the process that measures it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from scalescope.inference.models import Model
+from scalescope.points import Attention, Dtype, Expectation, Workload
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a cell may use before it is ended."""
+
+    memory_bytes: int | None = None
+    """Of the process, its libraries included; None for no limit."""
+    seconds: float | None = None
+    """Wall time of the whole cell."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effort:
+    """How long a call is repeated."""
+
+    target: float = 0.03
+    """Repeats end when the 90% interval of the median is within this share of it, on either side."""
+    fewest: int = 5
+    most: int = 200
+    seconds: float = 4.0
+    """Of repeats; past it they end as soon as there is one, whatever `fewest` says."""
+    warmup: int = 8
+    """Most repeats before the samples; fewer if two successive ones agree within `target`, one at least."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellRequest:
+    """One cell to measure."""
+
+    key: str
+    """Of the cell, unique in the bench."""
+    model: Model
+    workload: Workload
+    dtype: Dtype = "fp32"
+    attention: Attention = "sdpa"
+    compiled: bool = False
+    device: str = "cpu"
+    threads: int = 1
+    cache: Path
+    """Folder of generated weights."""
+    seed: int = 0
+    limits: Limits = field(default_factory=Limits)
+    effort: Effort = field(default_factory=Effort)
+    matmul_flop_per_s: float | None = None
+    """Ceiling of this machine for the dtype, for the physics gate."""
+    watts: float | None = None
+    """Stated power, where nothing meters it."""
+    expected: Expectation | None = None
