@@ -21,11 +21,11 @@ from pathlib import Path
 
 from scalescope.executors import cores, open_executor
 from scalescope.fitting import fit
+from scalescope.ledgers.ledger import Ledger
 from scalescope.points.provenance import machine_name
 from scalescope.studies.collect import GRID, collect_runs
 from scalescope.studies.design import lay_isoflop
 from scalescope.studies.driver import Driver, Planned
-from scalescope.studies.ledger import Ledger
 from scalescope.studies.machine import Machine, measure_machine
 from scalescope.training.preparing import prepare_corpus
 from scalescope.training.recipe import Recipe

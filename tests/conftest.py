@@ -35,7 +35,7 @@ class Trained:
 
 def losses_of(folder: Path) -> dict[str, float]:
     """Return what the ledger of a study has measured."""
-    from scalescope.studies.ledger import Ledger
+    from scalescope.ledgers.ledger import Ledger
 
     with Ledger.read(folder) as ledger:
         return {point.key: point.data["loss"] for point in ledger.points()}

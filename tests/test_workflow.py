@@ -13,9 +13,9 @@ from fake_executor import TRUE
 import scalescope
 from scalescope import workflow
 from scalescope.errors import InputError, RunError
+from scalescope.ledgers.ledger import Ledger
 from scalescope.points import read_json, read_runs
 from scalescope.reports import Contents
-from scalescope.studies.ledger import Ledger
 
 
 @pytest.fixture(scope="module")

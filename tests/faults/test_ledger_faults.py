@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from scalescope.errors import InputError, LedgerError, RunError
-from scalescope.studies.ledger import Ledger
+from scalescope.ledgers.ledger import Ledger
 
 IDENTITY = {"corpus": "3f2a"}
 TASKS = Path(__file__).parents[1] / "executors"
@@ -25,7 +25,7 @@ DRIVER = """
 import sys
 from pathlib import Path
 from scalescope.executors import LocalExecutor, Task
-from scalescope.studies.ledger import Ledger
+from scalescope.ledgers.ledger import Ledger
 
 with Ledger.open(Path(sys.argv[1])) as ledger, LocalExecutor(3, allowed=["executor_tasks."]) as executor:
     ledger.add_trials({"a": {}, "b": {}, "silent": {}})
@@ -366,7 +366,7 @@ def test_a_disk_too_full_for_a_new_ledger_is_told_in_one_line(small_disk):
 
 def test_points_survive_a_process_that_ends_without_closing(tmp_path):
     code = (
-        "import os, sys, json; from pathlib import Path; from scalescope.studies.ledger import Ledger\n"
+        "import os, sys, json; from pathlib import Path; from scalescope.ledgers.ledger import Ledger\n"
         "ledger = Ledger.open(Path(sys.argv[1])); ledger.add_trials({'t': {}})\n"
         "[ledger.record_point('t', str(i), {'i': i}) for i in range(20)]\n"
         "print(json.dumps([point.key for point in ledger.points()]), flush=True); os._exit(1)"

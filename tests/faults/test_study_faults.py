@@ -18,7 +18,7 @@ import tiny_study
 
 from scalescope.cli import main
 from scalescope.errors import ScalescopeError
-from scalescope.studies.ledger import Ledger
+from scalescope.ledgers.ledger import Ledger
 
 SCRIPT = Path(tiny_study.__file__)
 SECONDS = 120

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import pytest
 from fake_executor import Clock, FakeExecutor
 
-from scalescope.studies import ledger_file
-from scalescope.studies.ledger import Ledger
+from scalescope.ledgers import files as ledger_file
+from scalescope.ledgers.ledger import Ledger
 from scalescope.studies.machine import Machine
 from scalescope.training.corpus import Corpus
 

@@ -72,7 +72,7 @@ class TestRunning:
     def test_the_points_do_not_depend_on_how_many_trials_run_side_by_side(
         self, driver, ledger, planned, clock, tmp_path, corpus, machine
     ):
-        from scalescope.studies.ledger import Ledger
+        from scalescope.ledgers.ledger import Ledger
 
         driver(FakeExecutor(clock, slots=1)).run(planned)
         with Ledger.open(tmp_path / "other") as other:
@@ -162,7 +162,7 @@ class TestInterrupting:
     def test_keeps_what_is_recorded_and_the_next_driver_makes_only_the_rest(
         self, driver, executor, ledger, planned, clock, tmp_path, corpus, machine, after
     ):
-        from scalescope.studies.ledger import Ledger
+        from scalescope.ledgers.ledger import Ledger
 
         executor.stop_after = after
         with pytest.raises(KeyboardInterrupt):

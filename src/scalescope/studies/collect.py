@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from scalescope.errors import InputError
+from scalescope.ledgers.ledger import Ledger
 from scalescope.points import Finding, Provenance, Runs
-from scalescope.studies.ledger import Ledger
 
 GRID, HELD_OUT, TUNE = "grid", "held-out", "tune"
 """Phases of a study; the points of the last are no runs of the design."""

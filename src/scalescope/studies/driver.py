@@ -12,9 +12,9 @@ from typing import Any
 import msgspec
 
 from scalescope.executors import Event, Executor, Task
+from scalescope.ledgers.ledger import Ledger
 from scalescope.points import Finding
 from scalescope.studies.collect import HELD_OUT
-from scalescope.studies.ledger import Ledger
 from scalescope.studies.machine import Machine
 from scalescope.studies.pace import Pace
 from scalescope.training.corpus import Corpus

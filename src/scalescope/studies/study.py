@@ -17,12 +17,12 @@ import msgspec
 from scalescope.cost import Shape
 from scalescope.errors import InputError
 from scalescope.executors import Executor
+from scalescope.ledgers.ledger import Ledger
 from scalescope.points import Finding, Runs
 from scalescope.studies.collect import GRID, HELD_OUT, collect_curves, collect_findings, collect_runs
 from scalescope.studies.design import HELD_OUT_RATIO, Design, Speed, choose_design, expected_size
 from scalescope.studies.driver import Driver, Planned, Status, Watch
 from scalescope.studies.family import nearest_shape
-from scalescope.studies.ledger import Ledger
 from scalescope.studies.machine import Machine, measure_machine
 from scalescope.studies.settings import Settings
 from scalescope.studies.tune import tune_rate, tuned_rung, tuning_cost

@@ -189,9 +189,9 @@ def suggest(folder: Path, *, target: float | None = None, top: int = 5) -> tuple
     target
         Budget of the decision in FLOP; 100 times what was spent if not given.
     """
+    from scalescope.ledgers.ledger import Ledger
     from scalescope.points import read_json
     from scalescope.studies.collect import collect_runs
-    from scalescope.studies.ledger import Ledger
 
     with Ledger.read(folder) as ledger:
         runs = collect_runs(ledger)

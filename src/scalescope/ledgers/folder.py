@@ -1,4 +1,4 @@
-"""Opening the folder of a study: what may be in it, and how its ledger is made, checked and restored."""
+"""Opening a folder with a ledger: what may be in it, and how the ledger is made, checked and restored."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ import os
 from pathlib import Path
 
 from scalescope.errors import InputError, LedgerError, RunError
+from scalescope.ledgers import files as file
 from scalescope.points import Finding
-from scalescope.studies import ledger_file as file
 
 _OURS = {file.LOCK, file.MAIN + ".part", file.MAIN + ".part-journal"}
 
 
-def check_folder(folder: Path, create: bool) -> None:
-    """Refuse a folder that is not a study's; nothing of it is changed before that is known."""
+def check_folder(folder: Path, create: bool, kind: str = "study") -> None:
+    """Refuse a folder that holds no `kind` (study or bench); nothing is changed before that is known."""
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder} is a file, not a folder", hint="Choose another folder with --out.")
     if any((folder / name).exists() for name in (file.MAIN, file.BACKUP)):
         return
     if not create:
-        raise InputError(f"{folder} holds no study", hint="Check the folder; a study has a ledger.sqlite.")
+        raise InputError(f"{folder} holds no {kind}", hint=f"Check the folder; a {kind} has a {file.MAIN}.")
     if folder.exists() and any(path.name not in _OURS and path.name[0] != "." for path in folder.iterdir()):
         raise InputError(
-            f"{folder} is not empty and holds no study", hint="Choose an empty or a new folder with --out."
+            f"{folder} is not empty and holds no {kind}", hint="Choose an empty or a new folder with --out."
         )
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -69,7 +69,7 @@ def _examined(path: Path) -> tuple[file.Examined | None, str]:
 
 
 def repair_unless_in_use(folder: Path) -> None:
-    """Check and restore before reading, unless a study is at work or the folder is not ours to change."""
+    """Check and restore before reading, unless somebody is at work or the folder is not ours to change."""
     try:
         lock = file.lock_folder(folder)
     except (LedgerError, RunError):

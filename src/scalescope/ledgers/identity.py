@@ -1,4 +1,4 @@
-"""Whether a folder holds the study that is meant: which fields of two identities differ."""
+"""Whether a folder holds the study or bench that is meant: which fields of two identities differ."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _LONGEST_VALUE = 24
 
 
 def check_identity(
-    found: Any, wanted: Any, folder: Path, *, extend: bool, extendable: Collection[str]
+    found: Any, wanted: Any, folder: Path, *, extend: bool, extendable: Collection[str], kind: str = "study"
 ) -> bool:
-    """Refuse a study that is not the one in the folder.
+    """Refuse a study (or bench, as `kind` says) that is not the one in the folder.
 
     Returns
     -------
@@ -32,7 +32,7 @@ def check_identity(
     fixed = [name for name in differences if name.split(".")[0] not in extendable]
     if differences and (fixed or not extend):
         raise InputError(
-            f"{folder} holds another study: {_show(differences)}",
+            f"{folder} holds another {kind}: {_show(differences)}",
             hint="Choose another folder with --out."
             if fixed
             else "Add --extend to go on with the new design, or choose another folder with --out.",

@@ -1,6 +1,6 @@
-"""The ledger of a study: what is to be trained, what became of it, and every measured point.
+"""The ledger of a study or a bench: what is to be done, what became of it, and every measured point.
 
-One SQLite file in the study's folder, written only by the driving process, one transaction a change. Killing
+One SQLite file in the folder, written only by the driving process, one transaction a change. Killing
 anything at any time loses nothing that a method has returned from.
 """
 
@@ -12,64 +12,26 @@ import sqlite3
 import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from scalescope.errors import InputError, LedgerError, RunError, nearest
+from scalescope.ledgers import files as file
+from scalescope.ledgers.folder import check_folder, make_whole, repair_unless_in_use
+from scalescope.ledgers.identity import check_identity
+from scalescope.ledgers.records import JSON, Note, Point, State, Trial
 from scalescope.points import Finding
-from scalescope.studies import ledger_file as file
-from scalescope.studies.identity import check_identity
-from scalescope.studies.ledger_folder import check_folder, make_whole, repair_unless_in_use
-
-JSON = dict[str, Any]
-State = Literal["pending", "running", "done", "failed", "lost", "dropped"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trial:
-    """One training to make, and what became of it."""
-
-    key: str
-    state: State
-    payload: JSON
-    cause: str
-    """Why it failed, was lost or was dropped; empty otherwise."""
-    started: float | None
-    """Unix time, seconds, of the last attempt."""
-    finished: float | None
-    attempts: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Point:
-    """One measured point of a trial."""
-
-    key: str
-    trial: str
-    data: JSON
-    created: float
-    """Unix time, seconds."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Note:
-    """Something written down at a time: a forecast before its rung is trained, an event of the study."""
-
-    id: int
-    """Rises with time."""
-    created: float
-    """Unix time, seconds."""
-    kind: str
-    data: JSON
 
 
 class Ledger:
-    """What a study knows, on disk.  Built by `Ledger.open` to write and `Ledger.read` to read."""
+    """What a study or a bench knows, on disk.  Built by `Ledger.open` to write and `Ledger.read` to read."""
 
-    def __init__(self, folder: Path, connection: sqlite3.Connection, lock: int | None) -> None:
+    def __init__(
+        self, folder: Path, connection: sqlite3.Connection, lock: int | None, kind: str = "study"
+    ) -> None:
         self.folder = folder
+        self.kind = kind
         self._connection = connection
         self._lock = lock
         self._unsaved: tuple[Finding, ...] = ()
@@ -83,6 +45,7 @@ class Ledger:
         create: bool = True,
         extend: bool = False,
         extendable: Collection[str] = ("design",),
+        kind: str = "study",
     ) -> Ledger:
         """Open the ledger of a folder for writing, alone.
 
@@ -99,6 +62,8 @@ class Ledger:
             Whether a ledger may be made where there is none.
         extend, extendable
             See `claim`.
+        kind
+            What the folder is called in messages: study or bench.
 
         Raises
         ------
@@ -109,13 +74,13 @@ class Ledger:
         RunError
             If the disk is full or the folder cannot be written.
         """
-        check_folder(folder, create)
+        check_folder(folder, create, kind)
         lock = file.lock_folder(folder)
         ledger = None
         try:
             with file.explained(folder):
                 make_whole(folder)
-                ledger = cls(folder, file.connect(folder / file.MAIN), lock)
+                ledger = cls(folder, file.connect(folder / file.MAIN), lock, kind)
                 ledger._connection.execute("PRAGMA journal_mode = WAL")
                 ledger._connection.execute("PRAGMA synchronous = FULL")
             if identity is not None:
@@ -128,7 +93,7 @@ class Ledger:
         return ledger
 
     @classmethod
-    def read(cls, folder: Path) -> Ledger:
+    def read(cls, folder: Path, *, kind: str = "study") -> Ledger:
         """Take a snapshot of a ledger for reading, also while a study is at work in the folder.
 
         Raises
@@ -138,11 +103,11 @@ class Ledger:
         LedgerError
             If it is damaged without a backup, or from a newer version.
         """
-        check_folder(folder, create=False)
+        check_folder(folder, create=False, kind=kind)
         repair_unless_in_use(folder)
         with file.explained(folder):
             snapshot = file.snapshot(folder / file.MAIN)
-        ledger = cls(folder, snapshot, None)
+        ledger = cls(folder, snapshot, None, kind)
         try:
             file.check_version(int(ledger.meta("version")), folder)
         except LedgerError:
@@ -188,7 +153,9 @@ class Ledger:
         """
         wanted = json.loads(json.dumps(identity))
         found = self.meta("identity")
-        if found is None or check_identity(found, wanted, self.folder, extend=extend, extendable=extendable):
+        if found is None or check_identity(
+            found, wanted, self.folder, extend=extend, extendable=extendable, kind=self.kind
+        ):
             self.set_meta("identity", wanted)
             self._back_up()
 

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scalescope.errors import InputError, LedgerError, RunError
+from scalescope.ledgers.ledger import Ledger
 from scalescope.points import Finding
-from scalescope.studies.ledger import Ledger
 
 IDENTITY = {"corpus": "3f2a", "design": {"kind": "isoflop", "budgets": [1e12, 3e12]}, "recipe": {"seed": 0}}
 
