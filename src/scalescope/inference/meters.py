@@ -1,0 +1,208 @@
+"""What a cell uses while it runs: memory from the kernel's high-water mark, processor time, energy.
+
+On Linux the kernel keeps the highest resident size of a process (`VmHWM`) and forgets it when 5 is written
+to `/proc/self/clear_refs`, so the peak of a phase is exact and free. Resident memory also holds pages of
+the libraries' code, which appear when they are first used; they are told from the weights by the file that a
+mapping belongs to, and never counted as the model's.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from scalescope.points import Energy
+
+_KIB = 1024
+_PROCESS = Path("/proc/self")
+_RAPL = Path("/sys/class/powercap")
+_STATUS = re.compile(r"^(VmHWM|VmRSS|RssAnon|RssFile|RssShmem):\s+(\d+) kB$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resident:
+    """Memory of this process now, bytes."""
+
+    high: int
+    """Highest since the last reset."""
+    total: int
+    anonymous: int
+    """Anonymous and shared memory: what was allocated."""
+    file: int
+    """Pages of files: libraries, and weights that are mapped."""
+
+
+@dataclass(slots=True, kw_only=True)
+class HostMemory:
+    """Reads the kernel's figures of this process.  `source` names the meter."""
+
+    weight_files: Sequence[Path] = ()
+    source: str = field(default="VmHWM", init=False)
+
+    def read(self) -> Resident:
+        """Return the figures now."""
+        found = {
+            name: int(kib) * _KIB for name, kib in _STATUS.findall((_PROCESS / "status").read_text("ascii"))
+        }
+        return Resident(
+            high=found["VmHWM"],
+            total=found["VmRSS"],
+            anonymous=found["RssAnon"] + found.get("RssShmem", 0),
+            file=found["RssFile"],
+        )
+
+    def reset(self) -> None:
+        """Forget the highest size so far."""
+        (_PROCESS / "clear_refs").write_text("5", "ascii")
+
+    def rest(self) -> Resident:
+        """Give back what the allocator keeps unused, then read."""
+        gc.collect()
+        with suppress(OSError, AttributeError):
+            ctypes.CDLL(None).malloc_trim(0)
+        return self.read()
+
+    def library_bytes(self) -> int:
+        """Resident pages of files that are not weights."""
+        return self.read().file - self.mapped_bytes()
+
+    def mapped_bytes(self) -> int:
+        """Resident pages of the weight files, without those that were written to and so became our own."""
+        names = {str(path.resolve()) for path in self.weight_files}
+        total, ours = 0, False
+        with (_PROCESS / "smaps").open(encoding="utf-8", errors="replace") as lines:
+            for line in lines:
+                head, _, rest = line.partition(" ")
+                if "-" in head and ":" not in head:
+                    ours = any(rest.rstrip("\n").endswith(name) for name in names)
+                elif ours and head == "Rss:":
+                    total += int(rest.split()[0]) * _KIB
+        return total
+
+
+def host_memory(weight_files: Sequence[Path] = ()) -> HostMemory | None:
+    """Return the meter of this process; None where the kernel has no resettable mark."""
+    meter = HostMemory(weight_files=weight_files)
+    try:
+        meter.reset()
+        meter.read()
+    except (OSError, KeyError):
+        return None
+    return meter
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessorTime:
+    """Seconds of the whole machine and of this process at one moment."""
+
+    wall: float
+    busy: float
+    own: float
+    cores: int
+
+    def foreign_since(self, earlier: ProcessorTime) -> float | None:
+        """Share of the machine's processor time since `earlier` that others used; None below 0.1 s."""
+        capacity = (self.wall - earlier.wall) * self.cores
+        if capacity < 0.1:
+            return None
+        foreign = (self.busy - earlier.busy) - (self.own - earlier.own)
+        return min(1.0, max(0.0, foreign / capacity))
+
+
+def processor_time() -> ProcessorTime:
+    """Read the clocks; the machine's ticks are 10 ms, so short spans are rough."""
+    import psutil
+
+    times = psutil.cpu_times()
+    idle = times.idle + getattr(times, "iowait", 0.0)
+    guest = getattr(times, "guest", 0.0) + getattr(times, "guest_nice", 0.0)  # also counted under user
+    return ProcessorTime(
+        wall=time.monotonic(),
+        busy=sum(times) - idle - guest - getattr(times, "steal", 0.0),
+        own=time.process_time(),
+        cores=psutil.cpu_count() or 1,
+    )
+
+
+@dataclass(slots=True)
+class Spent:
+    """Joules and seconds of a span, filled in when it ends."""
+
+    joules: float | None = None
+    seconds: float = 0.0
+    source: str = ""
+
+    def during(self, seconds: float) -> Energy | None:
+        """Return the energy of `seconds` at the span's mean power; None where nothing was metered."""
+        if self.joules is None or self.seconds <= 0:
+            return None
+        return Energy(joules=self.joules * seconds / self.seconds, source=self.source)
+
+
+@contextmanager
+def energy_meter(device: str, watts: float | None) -> Iterator[Spent]:
+    """Meter the energy of a span: RAPL for the processor, NVML for a GPU, else a stated power.
+
+    Parameters
+    ----------
+    device
+        `cpu` or `cuda`.
+    watts
+        Power that is assumed where nothing meters it; without it such a span has no energy.
+    """
+    spent = Spent()
+    before = _nvml_joules(device) if device.startswith("cuda") else _rapl_joules()
+    start = time.perf_counter()
+    yield spent
+    spent.seconds = time.perf_counter() - start
+    after = _nvml_joules(device) if device.startswith("cuda") else _rapl_joules()
+    if before and after:
+        spent.joules = sum(_difference(before[name], after[name]) for name in before)
+        spent.source = "NVML" if device.startswith("cuda") else "RAPL package"
+    elif watts is not None:
+        spent.joules = watts * spent.seconds
+        spent.source = f"stated power model: {watts:g} W x wall time"
+
+
+def _difference(before: tuple[float, float], after: tuple[float, float]) -> float:
+    """Joules between two readings of a counter that wraps at its range."""
+    used = after[0] - before[0]
+    return used if used >= 0 else used + after[1]
+
+
+def _rapl_joules(root: Path | None = None) -> Mapping[str, tuple[float, float]]:
+    """Every processor package's counter and its range, joules; empty where they cannot be read."""
+    found = {}
+    for zone in sorted((root or _RAPL).glob("intel-rapl:[0-9]*")):
+        if zone.name.count(":") != 1:  # parts of a package, counted in it
+            continue
+        try:
+            energy = int((zone / "energy_uj").read_text("ascii"))
+            most = int((zone / "max_energy_range_uj").read_text("ascii"))
+        except (OSError, ValueError):
+            return {}
+        found[zone.name] = (energy / 1e6, most / 1e6)
+    return found
+
+
+def _nvml_joules(device: str) -> Mapping[str, tuple[float, float]]:
+    """Counter of one GPU since the driver was loaded; empty without pynvml or on older GPUs."""
+    try:
+        import pynvml
+
+        pynvml.nvmlInit()
+        number = int(device.partition(":")[2] or 0)
+        handle = pynvml.nvmlDeviceGetHandleByIndex(number)
+        return {device: (pynvml.nvmlDeviceGetTotalEnergyConsumption(handle) / 1e3, 0.0)}
+    except (ImportError, ValueError):
+        return {}
+    except Exception as error:
+        if type(error).__module__.startswith("pynvml"):
+            return {}
+        raise
