@@ -27,7 +27,7 @@ def meter():
     return found
 
 
-def test_the_peak_of_a_phase_is_exact_and_forgotten_at_the_reset(meter):
+def test_the_peak_of_a_phase_is_seen_and_forgotten_at_the_reset(meter):
     peak, later = in_a_fresh_process(
         "import numpy as np\n"
         "from scalescope.inference.meters import host_memory\n"
@@ -38,7 +38,7 @@ def test_the_peak_of_a_phase_is_exact_and_forgotten_at_the_reset(meter):
         "meter.reset()\n"
         "print(meter.read().high - rest)\n"
     )
-    assert 64 * MIB <= peak < 66 * MIB
+    assert 63 * MIB <= peak < 66 * MIB  # each processor counts up to 32 pages by itself
     assert later < 2 * MIB
 
 

@@ -29,6 +29,9 @@ class Task:
     files: Mapping[str, Path] = field(default_factory=dict)
     """Files that the function reads: payload key to path here. The engine puts a path that is valid where
     the task runs under the same key of the payload."""
+    needs: Mapping[str, float] = field(default_factory=dict)
+    """What a cluster sets aside beside cores: `gpus` (a share of one may be asked for), `memory_bytes`. One
+    machine has its slots and nothing else to give."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

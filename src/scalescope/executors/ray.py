@@ -185,7 +185,9 @@ class RayExecutor:
         while self._queue and len(self._running) < slots:
             task = self._queue.popleft()
             files = {name: self._store(path) for name, path in task.files.items()}
-            stream = self._stream.remote(task.function, task.payload, files, self._allowed)
+            stream = self._stream.options(**_reserved(task)).remote(
+                task.function, task.payload, files, self._allowed
+            )
             self._running[stream] = task.key
 
     def _pump(self, timeout: float) -> None:
@@ -290,6 +292,12 @@ def _remote_stream(threads: int) -> Any:
 
     # Ray gives the numerical libraries of a task as many threads as the task has cores.
     return ray.remote(num_cpus=threads, max_retries=0, num_returns="streaming")(_run)
+
+
+def _reserved(task: Task) -> dict[str, float]:
+    """Return what Ray sets aside for a task beside its cores, in Ray's words."""
+    words = {"gpus": "num_gpus", "memory_bytes": "memory"}
+    return {words[name]: amount for name, amount in task.needs.items()}
 
 
 def _run(

@@ -1,9 +1,10 @@
 """What a cell uses while it runs: memory from the kernel's high-water mark, processor time, energy.
 
 On Linux the kernel keeps the highest resident size of a process (`VmHWM`) and forgets it when 5 is written
-to `/proc/self/clear_refs`, so the peak of a phase is exact and free. Resident memory also holds pages of
-the libraries' code, which appear when they are first used; they are told from the weights by the file that a
-mapping belongs to, and never counted as the model's.
+to `/proc/self/clear_refs`, so the peak of a phase is known without polling, exact to a few hundred KiB that
+each processor counts by itself since Linux 6.2. Resident memory also holds pages of the libraries' code,
+which appear when they are first used; they are told from the weights by the file that a mapping belongs to,
+and never counted as the model's.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 A part is never the difference of two readings of one long-lived process. The weights are the bytes of the
 module's tensors; the peak of a call is the high-water mark of that call above what stays resident after it;
-cache and logits are the bytes of the tensors that the call returned; activations are the rest. What the kernel
-says and what the tensors say must agree, or the figure is left out.
+cache and logits are the bytes of the tensors that the call returned; activations are the rest. Where the
+kernel and the tensors disagree, a note says so; an impossible figure is left out.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from scalescope.inference.meters import HostMemory, host_memory
 from scalescope.points import Memory
 
 SLACK = 32 << 20
-"""Bytes by which the kernel's figure may differ from the tensors': pages in part used, pools, code of ours."""
+"""Bytes by which the kernel's figure may differ from the tensors': pages in part used, pools, our code."""
 
 
 class PhaseMemory(Protocol):
@@ -30,6 +30,10 @@ class PhaseMemory(Protocol):
 
     def reset(self) -> None:
         """Forget the peak so far, before the calls that count."""
+        ...
+
+    def called(self) -> None:
+        """Note the peak of the calls, before anything else is done."""
         ...
 
     def finish(self, cache: int, logits: int) -> Memory | None:
@@ -57,7 +61,10 @@ class NoMeter:
     def reset(self) -> None:
         """Nothing."""
 
-    def finish(self, cache: int, logits: int) -> Memory | None:
+    def called(self) -> None:
+        """Nothing."""
+
+    def finish(self, cache: int, logits: int) -> Memory | None:  # noqa: ARG002
         """Nothing is known."""
         return None
 
@@ -72,6 +79,7 @@ class HostPhases:
         self._libraries = meter.library_bytes()
         self._weights = 0
         self._load_peak = 0
+        self._high = 0
         meter.reset()
 
     def loaded(self, module: Any) -> None:
@@ -86,9 +94,13 @@ class HostPhases:
         self._meter.rest()
         self._meter.reset()
 
+    def called(self) -> None:
+        """See `PhaseMemory`."""
+        self._high = self._meter.read().high
+
     def finish(self, cache: int, logits: int) -> Memory | None:
         """See `PhaseMemory`."""
-        high = self._meter.read().high
+        high = self._high
         resting = self._meter.rest()
         baseline = self._start.anonymous + self._meter.library_bytes()
         resident = resting.total - baseline
@@ -129,6 +141,7 @@ class DeviceAllocator:
         self._baseline = torch.cuda.memory_allocated(device)
         self._weights = 0
         self._load_peak = 0
+        self._high = 0
         torch.cuda.reset_peak_memory_stats(device)
 
     def loaded(self, module: Any) -> None:
@@ -142,10 +155,14 @@ class DeviceAllocator:
         self._cuda.synchronize(self._device)
         self._cuda.reset_peak_memory_stats(self._device)
 
-    def finish(self, cache: int, logits: int) -> Memory | None:
+    def called(self) -> None:
         """See `PhaseMemory`."""
         self._cuda.synchronize(self._device)
-        high = self._cuda.max_memory_allocated(self._device)
+        self._high = self._cuda.max_memory_allocated(self._device)
+
+    def finish(self, cache: int, logits: int) -> Memory | None:
+        """See `PhaseMemory`."""
+        high = self._high
         resting = self._cuda.memory_allocated(self._device)
         return Memory(
             source="cuda allocator",

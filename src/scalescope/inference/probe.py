@@ -21,7 +21,7 @@ from scalescope.inference.meters import energy_meter, processor_time
 from scalescope.inference.phase_memory import PhaseMemory, memory_of
 from scalescope.inference.repeats import half_width, median_interval, repeat_call, repeat_spans
 from scalescope.inference.requests import CellRequest
-from scalescope.points import Energy, Load, Memory, Timing
+from scalescope.points import Energy, Finding, Load, Memory, Timing
 
 if TYPE_CHECKING:
     from scalescope.inference.loading import Loaded
@@ -41,6 +41,10 @@ class Measured:
     energy: Energy | None = None
     params: int = 0
     """Parameters of the module that ran, tied ones once."""
+    computed_tokens: int = 0
+    """Of one call, padding included."""
+    findings: tuple[Finding, ...] = ()
+    """About what was called."""
     notes: tuple[str, ...] = ()
     """What is worth knowing: what was quantised, why a memory figure is missing."""
 
@@ -99,6 +103,7 @@ def _measure(request: CellRequest, loaded: Loaded, meter: PhaseMemory) -> Measur
         else:
             timing = repeat_call(calls.call, request.effort, synchronise, meter.reset)
     foreign = processor_time().foreign_since(before)
+    meter.called()
     calls.check_finite()
     cache, logits = calls.cache_bytes(), calls.logits_bytes()
     calls.reset()
@@ -110,6 +115,8 @@ def _measure(request: CellRequest, loaded: Loaded, meter: PhaseMemory) -> Measur
         memory=memory,
         energy=spent.during(timing.median),
         params=count_params(module),
+        computed_tokens=calls.computed_tokens,
+        findings=calls.findings(),
         notes=(*loaded.notes, *meter.notes),
     )
 
@@ -152,7 +159,7 @@ def _now(synchronise: Callable[[], None]) -> float:
 
 
 def synchroniser(device: str) -> Callable[[], None]:
-    """Return what waits until a device has done all that it was given; a processor has when a call returns."""
+    """Return what waits until a device has done its work; a processor has when a call returns."""
     if not device.startswith("cuda"):
         return lambda: None
     import torch

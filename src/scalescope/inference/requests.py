@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from scalescope.inference.models import Model
-from scalescope.points import Attention, Dtype, Expectation, Workload
+from scalescope.points import Attention, Dtype, Expectation, Workload, name_cell
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,8 +37,6 @@ class Effort:
 class CellRequest:
     """One cell to measure."""
 
-    key: str
-    """Of the cell, unique in the bench."""
     model: Model
     workload: Workload
     dtype: Dtype = "fp32"
@@ -56,3 +54,25 @@ class CellRequest:
     watts: float | None = None
     """Stated power, where nothing meters it."""
     expected: Expectation | None = None
+
+    @property
+    def key(self) -> str:
+        """Of the cell that comes of it, unique in a bench."""
+        return name_cell(
+            self.model.name,
+            self.workload,
+            self.dtype,
+            self.attention,
+            compiled=self.compiled,
+            device=self.device,
+        )
+
+    @property
+    def setting(self) -> str:
+        """The same for requests that differ in length alone."""
+        _, _, setting = self.at_length(0).key.partition(" | ")
+        return setting
+
+    def at_length(self, length: int) -> CellRequest:
+        """Return the same request at another length; nothing is predicted for it."""
+        return replace(self, workload=replace(self.workload, length=length, lengths=()), expected=None)

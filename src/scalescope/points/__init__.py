@@ -3,20 +3,15 @@
 from scalescope.points.bench import (
     STATES,
     TRIED,
-    Attention,
-    Batching,
     BenchMachine,
     Cell,
     Cells,
-    Dtype,
     Energy,
     Expectation,
-    Kind,
     Load,
     Memory,
     State,
     Timing,
-    Workload,
 )
 from scalescope.points.columns import COLUMNS, SIZES, Column
 from scalescope.points.conventions import convert, express, recompute, recount
@@ -28,6 +23,7 @@ from scalescope.points.readers import read_runs, runs_from_frame
 from scalescope.points.results import from_plain, read_json, to_plain, write_json
 from scalescope.points.runs import Runs
 from scalescope.points.screening import screen
+from scalescope.points.workload import Attention, Batching, Dtype, Kind, Workload, name_cell
 from scalescope.points.writers import write_runs
 
 __all__ = [
@@ -59,6 +55,7 @@ __all__ = [
     "digest_of",
     "express",
     "from_plain",
+    "name_cell",
     "read_json",
     "read_runs",
     "recompute",

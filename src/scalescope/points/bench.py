@@ -17,6 +17,7 @@ import numpy as np
 from scalescope.points.findings import Finding
 from scalescope.points.provenance import Provenance
 from scalescope.points.results import from_plain, to_plain
+from scalescope.points.workload import Attention, Dtype, Workload, name_cell
 
 State = Literal[
     "ok",
@@ -52,54 +53,8 @@ STATES: Mapping[State, str] = {
 TRIED: frozenset[State] = frozenset(STATES) - {"not_applicable", "skipped"}
 """States of cells that were really run."""
 
-Kind = Literal["encode", "prefill", "decode"]
-"""One pass of an encoder (or encoder-decoder); one causal pass that fills a cache; token after token."""
-
-Batching = Literal["single", "padded", "bucketed", "packed"]
-"""How texts of unequal length become a call: all alike, padded to the longest, sorted first, end to end."""
-
-Dtype = Literal["fp32", "bf16", "fp16", "int8"]
-"""int8 is dynamic quantisation of the matrices, activations in fp32."""
-
-Attention = Literal["eager", "sdpa", "flex"]
-
 PERCENTILE_SAMPLES: Mapping[int, int] = {50: 1, 90: 64, 99: 662}
 """Fewest samples for a percentile (MLPerf inference rules, early stopping)."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Workload:
-    """What a model is asked to do in one call."""
-
-    task: str = "length"
-    """Where the shape is from: `length` for a plain length, else a task such as `question-answering`."""
-    kind: Kind = "encode"
-    length: int = 128
-    """Tokens of the longest text of a call (patches follow from the image for image models)."""
-    batch: int = 1
-    new_tokens: int = 0
-    """Tokens decoded after the prompt; 0 unless `kind` is decode."""
-    lengths: tuple[int, ...] = ()
-    """Length of every text of the call where they differ."""
-    batching: Batching = "single"
-    head: bool = False
-    """Whether the task's head (logits over the vocabulary, classes) runs too, or the bare model."""
-
-    @property
-    def tokens(self) -> int:
-        """Useful tokens of one call: of all texts, without padding; decoded ones for decode."""
-        if self.kind == "decode":
-            return self.batch * self.new_tokens
-        return sum(self.lengths) if self.lengths else self.batch * self.length
-
-    @property
-    def name(self) -> str:
-        """Short and unique, such as `prefill 512` or `decode 128+32 x4`."""
-        more = f"+{self.new_tokens}" if self.new_tokens else ""
-        times = f" x{self.batch}" if self.batch > 1 else ""
-        how = "" if self.batching == "single" else f" {self.batching}"
-        task = "" if self.task == "length" else f"{self.task} "
-        return f"{task}{self.kind} {self.length}{more}{times}{how}{' head' if self.head else ''}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -248,6 +203,8 @@ class Cell:
     """Model whose measurement this repeats, because the architecture is the same; empty if measured."""
     doubts: tuple[str, ...] = ()
     """Why the figures look impossible; empty if they do not."""
+    notes: tuple[str, ...] = ()
+    """What else is worth knowing, such as what was quantised."""
     started: float | None = None
     """Unix time, seconds."""
     wall_s: float | None = None
@@ -261,8 +218,17 @@ class Cell:
     @property
     def key(self) -> str:
         """What tells it from the other cells of a bench."""
-        how = f"{self.dtype} {self.attention}{' compiled' if self.compiled else ''} {self.device}"
-        return f"{self.model} | {self.workload.name} | {how}"
+        return name_cell(
+            self.model, self.workload, self.dtype, self.attention, compiled=self.compiled, device=self.device
+        )
+
+    @property
+    def setting(self) -> str:
+        """The same for cells that differ in length alone, whatever the model."""
+        _, _, setting = replace(self, workload=replace(self.workload, length=0, lengths=())).key.partition(
+            " | "
+        )
+        return setting
 
     @property
     def tokens_per_s(self) -> float | None:

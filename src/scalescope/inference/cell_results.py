@@ -1,0 +1,83 @@
+"""From what became of a process to a row of the bench."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+
+from scalescope.cost.calls import count_call
+from scalescope.executors import JSON
+from scalescope.inference.failures import classify
+from scalescope.inference.outcomes import Outcome
+from scalescope.inference.probe import Measured
+from scalescope.inference.requests import CellRequest
+from scalescope.points import Cell, Load, State
+
+
+def cell_of(request: CellRequest, outcome: Outcome) -> Cell:
+    """Return the row of a cell that was tried."""
+    state, cause = classify(outcome, model=request.model, workload=request.workload)
+    cell = replace(
+        _blank(request, state, cause),
+        exception=outcome.exception or outcome.signal,
+        traceback_digest=outcome.traceback_digest,
+        free_bytes=outcome.free_bytes_at_start,
+        limit_bytes=outcome.limit_bytes,
+        peak_bytes=outcome.peak_bytes,
+        load=_load_told(outcome),
+    )
+    if state != "ok" or outcome.result is None:
+        return cell
+    measured = msgspec.convert(outcome.result["measured"], Measured)
+    count = count_call(request.model.anatomy, request.workload, attention=request.attention)
+    return replace(
+        cell,
+        params=measured.params,
+        load=measured.load,
+        memory=measured.memory,
+        timing=measured.timing,
+        first_token=measured.first_token,
+        energy=measured.energy,
+        flop=count.flop,
+        computed_tokens=measured.computed_tokens,
+        notes=(*measured.notes, *(str(finding) for finding in measured.findings)),
+    )
+
+
+def without_running(request: CellRequest, state: State, cause: str) -> Cell:
+    """Return the row of a cell that was not tried."""
+    return _blank(request, state, cause)
+
+
+def told_cell(cell: Cell) -> JSON:
+    """Return a row as JSON."""
+    plain: dict[str, Any] = msgspec.to_builtins(cell)
+    return plain
+
+
+def _blank(request: CellRequest, state: State, cause: str) -> Cell:
+    model = request.model
+    return Cell(
+        model=model.name,
+        category=model.category,
+        architecture=model.architecture,
+        params=model.anatomy.params_with_head if request.workload.head else model.anatomy.params,
+        workload=request.workload,
+        dtype=request.dtype,
+        attention=request.attention,
+        compiled=request.compiled,
+        device=request.device,
+        threads=request.threads,
+        state=state,
+        cause=cause,
+        expected=request.expected,
+        random_weights=model.weights is None,
+    )
+
+
+def _load_told(outcome: Outcome) -> Load | None:
+    """Return the load times that a process told before it ended."""
+    told = next((one["load"] for one in reversed(outcome.messages) if "load" in one), None)
+    return None if told is None else msgspec.convert(told, Load)

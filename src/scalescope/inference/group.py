@@ -1,0 +1,152 @@
+"""The cells of one architecture, one after the other in one place: a task of an executor.
+
+Around it stands the driver, on whatever machine; inside it every cell has a process of its own. The task
+tells each cell as soon as it has ended. After a length that ran out of memory or time, longer ones are not
+tried.
+"""
+
+from __future__ import annotations
+
+import atexit
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import msgspec
+
+from scalescope.errors import ScalescopeError
+from scalescope.executors import JSON
+from scalescope.inference.cell_results import cell_of, told_cell, without_running
+from scalescope.inference.nursery import Nursery
+from scalescope.inference.requests import CellRequest, Limits
+from scalescope.inference.wall import WallSearch, next_length
+from scalescope.points import Cell, State
+
+Emit = Callable[[JSON], None]
+
+EXHAUSTED: frozenset[State] = frozenset({"allocator_oom", "killed", "timeout", "skipped", "not_applicable"})
+"""After one of these at some length, a longer one cannot do better."""
+LIBRARIES = ("torch", "transformers")
+_nurseries: dict[tuple[int, tuple[str, ...]], Nursery] = {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """What one task measures."""
+
+    requests: tuple[CellRequest, ...]
+    known: tuple[tuple[str, int, State], ...] = ()
+    """Setting, length and state of cells that an earlier command measured; for the search of the wall."""
+    wall: WallSearch | None = None
+    force: bool = False
+    """Try also what a shorter length says is hopeless."""
+    cache_bytes: int | None = None
+    """What the folder of weights may keep afterwards; None for all."""
+    allowed: tuple[str, ...] = ("scalescope.",)
+    modules: tuple[str, ...] = field(default=LIBRARIES)
+    """What the warm parent imports."""
+
+
+def run(payload: JSON, emit: Emit) -> JSON:
+    """Measure a group, telling `{"begun": key}` and `{"cell": ...}` of each."""
+    group = msgspec.convert(payload, Group)
+    nursery = _nursery(group.requests[0].threads, group.modules)
+    session = _Session(group=group, nursery=nursery, emit=emit)
+    for request in session.order():
+        emit({"begun": request.key})
+        emit({"cell": told_cell(session.measure(request))})
+    if group.cache_bytes is not None:
+        from scalescope.inference.weights import evict
+
+        evict(group.requests[0].cache, group.cache_bytes)
+    return {"import_s": nursery.import_s}
+
+
+@dataclass(slots=True)
+class _Session:
+    """One group under way."""
+
+    group: Group
+    nursery: Nursery
+    emit: Emit
+    weights: dict[tuple[str, bool], str] = field(default_factory=dict)
+    """Path of what was written, by dtype and head."""
+    ended: dict[str, dict[int, State]] = field(default_factory=dict)
+    """Setting to length to state."""
+
+    def order(self) -> Iterator[CellRequest]:
+        """Yield the requests from short to long; then, if asked, those that close in on the wall."""
+        for setting, length, state in self.group.known:
+            self.ended.setdefault(setting, {})[length] = state
+        for request in sorted(self.group.requests, key=lambda one: one.workload.length):
+            if request.workload.length not in self.ended.get(request.setting, {}):
+                yield request
+        if self.group.wall is not None:
+            for request in {one.setting: one for one in self.group.requests}.values():
+                yield from self._search(request, self.group.wall)
+
+    def _search(self, like: CellRequest, wall: WallSearch) -> Iterator[CellRequest]:
+        states = self.ended.setdefault(like.setting, {})
+        while (length := next_length(states, wall, like.model.anatomy.positions)) is not None:
+            yield like.at_length(length)
+
+    def measure(self, request: CellRequest) -> Cell:
+        """Run one cell, or say why not; whatever happens to it becomes data."""
+        cell = self._measure(request)
+        self.ended.setdefault(request.setting, {})[request.workload.length] = cell.state
+        return cell
+
+    def _measure(self, request: CellRequest) -> Cell:
+        expected = request.expected
+        if expected is not None and expected.state != "ok" and not self.group.force:
+            return without_running(request, expected.state, expected.cause)
+        if (reason := self._hopeless(request)) and not self.group.force:
+            return without_running(request, "skipped", reason)
+        started = time.time()
+        try:
+            weights = self._weights(request)
+            if isinstance(weights, Cell):
+                return weights
+            outcome = self.nursery.run(
+                "scalescope.inference.probe:run",
+                {"request": msgspec.to_builtins(request), "weights": weights},
+                request.limits,
+                spawn=request.device.startswith("cuda"),
+            )
+        except ScalescopeError as error:
+            return without_running(request, "other", f"{error} {error.hint}".strip())
+        return replace(cell_of(request, outcome), started=started, wall_s=time.time() - started)
+
+    def _weights(self, request: CellRequest) -> str | Cell:
+        """Return the path of the weights, written in a process of their own the first time."""
+        if request.model.weights is not None:
+            return str(request.model.weights)
+        key = (request.dtype, request.workload.head)
+        if key not in self.weights:
+            outcome = self.nursery.run(
+                "scalescope.inference.probe:prepare",
+                {"request": msgspec.to_builtins(request)},
+                Limits(memory_bytes=request.limits.memory_bytes),
+            )
+            if outcome.kind != "done" or outcome.result is None:
+                return cell_of(request, outcome)
+            self.weights[key] = str(Path(outcome.result["weights"]))
+        return self.weights[key]
+
+    def _hopeless(self, request: CellRequest) -> str:
+        for length, state in sorted(self.ended.get(request.setting, {}).items()):
+            if length < request.workload.length and state in EXHAUSTED:
+                return f"length {length} ended in {state}"
+        return ""
+
+
+def _nursery(threads: int, modules: tuple[str, ...]) -> Nursery:
+    """Return the warm parent of this process, started once."""
+    key = (threads, modules)
+    if key not in _nurseries:
+        nursery = Nursery(preload=modules, threads=threads)
+        nursery.__enter__()
+        atexit.register(nursery.__exit__, None, None, None)
+        _nurseries[key] = nursery
+    return _nurseries[key]

@@ -1,0 +1,80 @@
+"""What a bench measures and within which limits: everything that the command line can say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import get_args
+
+from scalescope.errors import InputError, nearest
+from scalescope.inference.requests import Effort
+from scalescope.points import Attention, Batching, Dtype, Kind
+
+LENGTHS = (128, 512, 1024, 2048)
+"""Those of the model study that the bench follows."""
+
+CELL_SECONDS = 120.0
+"""A cell that takes longer, loading and repeats included, is ended."""
+
+CACHE_BYTES = 20_000_000_000
+"""What the folder of generated weights may keep; the least recently used go first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """A bench as it was asked for.
+
+    Raises
+    ------
+    InputError
+        If something is unknown or out of range.
+    """
+
+    models: tuple[str, ...]
+    """Registry names, short where unique; folders; configuration files; hub names."""
+    lengths: tuple[int, ...] = LENGTHS
+    kind: Kind | None = None
+    """None for what suits the model."""
+    task: str | None = None
+    batches: tuple[int, ...] = (1,)
+    new_tokens: int = 32
+    """Of decode."""
+    distribution: str | None = None
+    """Lengths of texts; see `workloads_for`."""
+    batching: Batching = "single"
+    head: bool = False
+    dtypes: tuple[Dtype, ...] = ("fp32",)
+    attentions: tuple[Attention, ...] = ("sdpa",)
+    """Where a class does not have one, `eager` is what runs."""
+    compiled: bool = False
+    device: str = "cpu"
+    threads: int = 1
+    memory_bytes: int | None = None
+    """Of each cell; what is free if None."""
+    seconds: float = CELL_SECONDS
+    effort: Effort = field(default_factory=Effort)
+    force: bool = False
+    """Try also what is predicted not to fit."""
+    to_the_wall: bool = False
+    seed: int = 0
+    watts: float | None = None
+    cache: Path | None = None
+    """Folder of generated weights; None for the user's."""
+    cache_bytes: int | None = CACHE_BYTES
+
+    def __post_init__(self) -> None:
+        if not self.models:
+            raise InputError("no model was named", hint="scalescope models lists those that are known.")
+        for name, values, known in (
+            ("dtype", self.dtypes, get_args(Dtype)),
+            ("attention", self.attentions, get_args(Attention)),
+        ):
+            for value in values:
+                if value not in known:
+                    raise InputError(f"no {name} is called {value!r}", hint=nearest(str(value), known))
+        if self.threads < 1:
+            raise InputError(f"threads must be at least 1, got {self.threads}")
+        if not self.seconds > 0:
+            raise InputError(f"the time of a cell must be positive, got {self.seconds:g} s")
+        if self.memory_bytes is not None and self.memory_bytes < 1:
+            raise InputError(f"the memory of a cell must be positive, got {self.memory_bytes} bytes")
