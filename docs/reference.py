@@ -104,8 +104,16 @@ def _verbs() -> list[str]:
 
 
 def _command(verb: str) -> Iterator[str]:
-    """Help of one command: what its docstring says, then a row for everything it takes."""
+    """Help of one command and of those under it."""
     app = build()[verb]
+    yield from _one_command(app, verb)
+    for name in app:
+        if not name.startswith("-"):
+            yield from _one_command(app[name], f"{verb} {name}")
+
+
+def _one_command(app: Any, verb: str) -> Iterator[str]:
+    """Help of one command: what its docstring says, then a row for everything it takes."""
     arguments = [
         one
         for one in app.assemble_argument_collection(parse_docstring=True)

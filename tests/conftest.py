@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent / "studies"))
+for room in ("studies", "inference"):
+    sys.path.insert(0, str(Path(__file__).parent / room))
 
 
 def pytest_configure(config: pytest.Config) -> None:

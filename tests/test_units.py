@@ -17,6 +17,7 @@ from scalescope.units import (
     format_seconds,
     format_significant,
     parse_budget,
+    parse_bytes,
     parse_count,
     parse_flop,
     parse_number,
@@ -142,7 +143,7 @@ def test_compute_is_written_with_its_unit():
 @pytest.mark.parametrize(
     ("value", "text"),
     [
-        (0.04, "0.0 s"),
+        (0.04, "40.0 ms"),
         (42, "42 s"),
         (59.7, "1 min"),
         (570, "9 min 30 s"),
@@ -231,3 +232,23 @@ def test_the_hint_about_a_budget_names_both_kinds(text):
     with pytest.raises(InputError) as caught:
         parse_budget(text)
     assert caught.value.hint == "Write a duration such as 10m, or FLOP such as 3e15."
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("4GB", 4_000_000_000), ("512MiB", 512 << 20), ("1.5 GiB", 3 << 29), ("100 kB", 100_000), ("1B", 1)],
+)
+def test_memory_is_read_in_decimal_and_binary_units(text, size):
+    assert parse_bytes(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "4", "4G", "GB", "0GB", "-1GB", "4 gb", "4GB 2MB"])
+def test_what_is_no_memory_is_refused(text):
+    with pytest.raises(InputError, match="not an amount of memory"):
+        parse_bytes(text)
+
+
+@pytest.mark.parametrize(("value", "text"), [(1.5e-4, "150 us"), (0.0125, "12.5 ms"), (0.5, "0.5 s")])
+def test_short_times_have_short_units(value, text):
+    assert format_seconds(value) == text
+    assert parse_seconds(text) == pytest.approx(value)

@@ -2,8 +2,8 @@
 
 The public verbs, in the order of the work: `load_runs` or `study`, `fit`, `compare`, `forecast`, `plan`,
 `diagnose`, `next_run`, `report`, `plot`; `extrapolate` for one curve, `reproduce` for what papers print, and
-`demo` for all of it on a bundled table. They are imported when they are
-first used, so that `import scalescope` costs nothing.
+`demo` for all of it on a bundled table; `bench`, `recommend` and `audit` for models and what they need. They are
+imported when they are first used, so that `import scalescope` costs nothing.
 """
 
 from __future__ import annotations
@@ -11,25 +11,29 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from scalescope.deployment import audit, recommend
     from scalescope.errors import FitError, InputError, ScalescopeError, WorkError
     from scalescope.fitting import compare, extrapolate, fit
     from scalescope.planning import diagnose, forecast, next_run, plan
-    from scalescope.points import Runs
+    from scalescope.points import Cells, Runs
     from scalescope.points import read_runs as load_runs
     from scalescope.points import write_runs as save_runs
     from scalescope.reports import plot, report
     from scalescope.reproductions import reproduce
-    from scalescope.workflow import demo, study
+    from scalescope.workflow import bench, demo, study
 
     __version__: str
 
 __all__ = [
+    "Cells",
     "FitError",
     "InputError",
     "Runs",
     "ScalescopeError",
     "WorkError",
     "__version__",
+    "audit",
+    "bench",
     "compare",
     "demo",
     "diagnose",
@@ -40,6 +44,7 @@ __all__ = [
     "next_run",
     "plan",
     "plot",
+    "recommend",
     "report",
     "reproduce",
     "save_runs",
@@ -47,11 +52,14 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Cells": "points:Cells",
     "FitError": "errors:FitError",
     "InputError": "errors:InputError",
     "Runs": "points:Runs",
     "ScalescopeError": "errors:ScalescopeError",
     "WorkError": "errors:WorkError",
+    "audit": "deployment:audit",
+    "bench": "workflow:bench",
     "compare": "fitting:compare",
     "demo": "workflow:demo",
     "diagnose": "planning:diagnose",
@@ -62,6 +70,7 @@ _HOMES = {
     "next_run": "planning:next_run",
     "plan": "planning:plan",
     "plot": "reports:plot",
+    "recommend": "deployment:recommend",
     "report": "reports:report",
     "reproduce": "reproductions:reproduce",
     "save_runs": "points:write_runs",

@@ -20,8 +20,9 @@ _AMOUNT = rf"({_DIGITS}(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?|\.[0-9]+(?:[eE][+-]?[0-
 _NUMBER = re.compile(rf"\s*{_AMOUNT}\s*([A-Za-z]*)\s*", re.ASCII)
 _PIECE = re.compile(rf"\s*{_AMOUNT}\s*([A-Za-z]+)\s*", re.ASCII)
 _DECIMAL_COMMA = re.compile(r"[+-]?[0-9]+,[0-9]+(?:[eE][+-]?[0-9]+)?", re.ASCII)
-_SECONDS = {"s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+_SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _BYTES = {"TiB": 2**40, "GiB": 2**30, "MiB": 2**20, "KiB": 2**10}
+_DECIMAL_BYTES = {"B": 1.0, "kB": 1e3, "KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
 _LEAST_BUDGET = 1e9
 
 
@@ -110,7 +111,7 @@ def _is_duration(text: str) -> bool:
 
 
 def parse_seconds(text: str) -> float:
-    """Read a duration such as `90s`, `10m`, `1.5h`, `2d` or `1h 30m`; `m` is minutes.
+    """Read a duration such as `50ms`, `90s`, `10m`, `1.5h`, `2d` or `1h 30m`; `m` is minutes.
 
     Raises
     ------
@@ -123,6 +124,22 @@ def parse_seconds(text: str) -> float:
     if not whole or not 0 < total < math.inf:
         raise InputError(f"{text!r} is not a duration", hint="Write it as 90s, 10m, 1.5h or 2d.")
     return total
+
+
+def parse_bytes(text: str) -> int:
+    """Read an amount of memory such as `4GB` (1e9 bytes each) or `512MiB` (2**20 bytes each).
+
+    Raises
+    ------
+    InputError
+        If it is not a positive amount with a unit of bytes.
+    """
+    found = _PIECE.fullmatch(text)
+    units = _BYTES | _DECIMAL_BYTES
+    value = _amount(found[1], units.get(found[2], math.nan)) if found else math.nan
+    if not 1 <= value < math.inf:
+        raise InputError(f"{text!r} is not an amount of memory", hint="Write it as 4GB, 512MiB or 1.5GiB.")
+    return round(value)
 
 
 def parse_budget(text: str) -> Budget:
@@ -202,9 +219,13 @@ def format_percent(value: float) -> str:
 
 
 def format_seconds(value: float) -> str:
-    """Write a duration: `42 s`, `9 min 30 s`, `2 h 05 min`, `3 d 4 h`."""
+    """Write a duration: `150 us`, `12.5 ms`, `42 s`, `9 min 30 s`, `2 h 05 min`, `3 d 4 h`."""
     if not math.isfinite(value):
         return f"{value:g} s"
+    if 0 < abs(value) < 0.9995e-3:
+        return f"{format_significant(value * 1e6)} us"
+    if 0 < abs(value) < 0.095:
+        return f"{format_significant(value * 1e3)} ms"
     if value < 59.5:
         return f"{value:.0f} s" if abs(value) >= 9.95 else f"{value:.1f} s"
     minutes, seconds = divmod(round(value), 60)

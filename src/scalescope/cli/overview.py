@@ -14,6 +14,11 @@ GROUPS: dict[str, dict[str, str]] = {
         "report": "Write one page with the answer, the figures and the tables.",
         "extrapolate": "Carry one curve beyond its end, with an interval.",
     },
+    "From models": {
+        "bench": "Measure models across lengths on this machine, and say why each stops.",
+        "models": "List the models that can be benchmarked, with size, cost, limit and predicted memory.",
+        "recommend": "Rank the models of a bench that meet a length, a memory and a latency.",
+    },
     "Without data": {
         "demo": "Run fit, forecast, plan and report on a bundled table.",
         "diagnose": "Tell whether a model is under- or over-trained for its compute.",

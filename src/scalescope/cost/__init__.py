@@ -1,4 +1,4 @@
-"""Pure arithmetic of an architecture: parameters, FLOP."""
+"""Pure arithmetic of an architecture and a machine: parameters, FLOP, bytes, memory, time, devices."""
 
 from scalescope.cost.anatomy import Anatomy, AttentionLayers, Matrix, Positions, Side, Span
 from scalescope.cost.shape import COUNTS, Count, Shape

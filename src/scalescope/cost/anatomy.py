@@ -27,7 +27,7 @@ class Matrix:
     """Width out."""
     count: int
     share: float = 1.0
-    """Part of them that one token meets: 1, or active over all experts."""
+    """How often one token meets each: 1; active over all experts; above 1 where layers share weights."""
     side: Side = "decoder"
 
     @property
@@ -110,6 +110,8 @@ class Anatomy:
     """What a call needs: `input_ids`, `decoder_input_ids`, `pixel_values`, ..."""
     image_tokens: int = 0
     """Patches (with class token) of one image; 0 without images."""
+    flop_per_call: float = 0.0
+    """FLOP of one call whatever its length: a pooler, projections of relative positions."""
     launches: int = 0
     """Modules that do work in one call: what the fixed cost per operation multiplies."""
     attention_kinds: tuple[str, ...] = ("eager",)
@@ -123,5 +125,5 @@ class Anatomy:
     @property
     def params_active(self) -> float:
         """Parameters that one token uses: all but the experts that it does not meet."""
-        idle = sum(matrix.params * (1 - matrix.share) for matrix in self.matrices)
+        idle = sum(matrix.params * max(0.0, 1 - matrix.share) for matrix in self.matrices)
         return self.params - idle

@@ -7,12 +7,12 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import msgspec
 
 from scalescope.executors import Event, Executor, Task
 from scalescope.inference.cell_results import told_cell, without_running
+from scalescope.inference.crossing import plain
 from scalescope.inference.group import Group
 from scalescope.ledgers import Ledger
 from scalescope.points import Cell
@@ -101,7 +101,7 @@ class Driver:
         while self._queue and len(self._groups) < self._executor.slots:
             group = self._queue.pop(0)
             key = _task_key(group)
-            payload: dict[str, Any] = msgspec.to_builtins(group)
+            payload = plain(group)
             self._ledger.add_trials({key: {"cells": [request.key for request in group.requests]}})
             self._ledger.start(key)
             self._groups[key] = group

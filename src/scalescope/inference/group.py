@@ -13,11 +13,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import msgspec
-
 from scalescope.errors import ScalescopeError
 from scalescope.executors import JSON
 from scalescope.inference.cell_results import cell_of, told_cell, without_running
+from scalescope.inference.crossing import built, plain
 from scalescope.inference.nursery import Nursery
 from scalescope.inference.requests import CellRequest, Limits
 from scalescope.inference.wall import WallSearch, next_length
@@ -50,7 +49,7 @@ class Group:
 
 def run(payload: JSON, emit: Emit) -> JSON:
     """Measure a group, telling `{"begun": key}` and `{"cell": ...}` of each."""
-    group = msgspec.convert(payload, Group)
+    group = built(Group, payload)
     nursery = _nursery(group.requests[0].threads, group.modules)
     session = _Session(group=group, nursery=nursery, emit=emit)
     for request in session.order():
@@ -60,7 +59,7 @@ def run(payload: JSON, emit: Emit) -> JSON:
         from scalescope.inference.weights import evict
 
         evict(group.requests[0].cache, group.cache_bytes)
-    return {"import_s": nursery.import_s}
+    return {}
 
 
 @dataclass(slots=True)
@@ -110,7 +109,7 @@ class _Session:
                 return weights
             outcome = self.nursery.run(
                 "scalescope.inference.probe:run",
-                {"request": msgspec.to_builtins(request), "weights": weights},
+                {"request": plain(request), "weights": weights},
                 request.limits,
                 spawn=request.device.startswith("cuda"),
             )
@@ -126,7 +125,7 @@ class _Session:
         if key not in self.weights:
             outcome = self.nursery.run(
                 "scalescope.inference.probe:prepare",
-                {"request": msgspec.to_builtins(request)},
+                {"request": plain(request)},
                 Limits(memory_bytes=request.limits.memory_bytes),
             )
             if outcome.kind != "done" or outcome.result is None:

@@ -16,6 +16,8 @@ class Model:
 
     name: str
     """Hub name such as `openai-community/gpt2`, or the name of a folder or file."""
+    set: str = ""
+    """Of the registry: `core`, `study` or `next`; empty for other models."""
     category: str = ""
     family: str = ""
     architecture: str

@@ -176,10 +176,11 @@ class DeviceAllocator:
         )
 
 
-def module_tensors(module: Any) -> Iterable[Any]:
-    """Yield parameters, buffers, and what quantised modules pack."""
+def module_tensors(module: Any, *, buffers: bool = True) -> Iterable[Any]:
+    """Yield parameters, buffers unless they are not wanted, and what quantised modules pack."""
     yield from module.parameters()
-    yield from module.buffers()
+    if buffers:
+        yield from module.buffers()
     for part in module.modules():
         packed = getattr(part, "_packed_params", None)
         if packed is not None and hasattr(packed, "_weight_bias"):

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from scalescope.executors import JSON
+from scalescope.inference.crossing import built
 from scalescope.inference.meters import energy_meter, processor_time
-from scalescope.inference.phase_memory import PhaseMemory, memory_of
+from scalescope.inference.phase_memory import PhaseMemory, memory_of, module_tensors
 from scalescope.inference.repeats import half_width, median_interval, repeat_call, repeat_spans
 from scalescope.inference.requests import CellRequest
 from scalescope.points import Energy, Finding, Load, Memory, Timing
@@ -53,7 +54,7 @@ def prepare(payload: JSON, emit: Emit) -> JSON:
     """Write the weights that a request needs, unless they are there; return where they are."""
     from scalescope.inference.weights import ensure_weights
 
-    request = msgspec.convert(payload["request"], CellRequest)
+    request = built(CellRequest, payload["request"])
     emit({"phase": "write weights"})
     path = ensure_weights(
         request.model,
@@ -69,7 +70,7 @@ def run(payload: JSON, emit: Emit) -> JSON:
     """Measure one cell: `payload` holds the request and the path of the weights."""
     from scalescope.inference.loading import load
 
-    request = msgspec.convert(payload["request"], CellRequest)
+    request = built(CellRequest, payload["request"])
     weights = Path(payload["weights"])
     meter = memory_of(request.device, weights)
     emit({"phase": "load"})
@@ -169,10 +170,4 @@ def synchroniser(device: str) -> Callable[[], None]:
 
 def count_params(module: Any) -> int:
     """Count parameters, tied ones once; what was quantised counts as before."""
-    return sum(tensor.numel() for tensor in {id(one): one for one in module.parameters()}.values()) + sum(
-        tensor.numel()
-        for part in module.modules()
-        if hasattr(getattr(part, "_packed_params", None), "_weight_bias")
-        for tensor in part._packed_params._weight_bias()
-        if tensor is not None
-    )
+    return sum({id(one): int(one.numel()) for one in module_tensors(module, buffers=False)}.values())

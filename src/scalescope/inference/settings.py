@@ -36,7 +36,8 @@ class Settings:
     kind: Kind | None = None
     """None for what suits the model."""
     task: str | None = None
-    batches: tuple[int, ...] = (1,)
+    batches: tuple[int, ...] = ()
+    """1, or what the task says, if empty."""
     new_tokens: int = 32
     """Of decode."""
     distribution: str | None = None

@@ -45,4 +45,4 @@ def next_length(states: Mapping[int, State], search: WallSearch, positions: Posi
     middle = round((ran * failed) ** 0.5 / search.step) * search.step
     if failed <= ran * (1 + RESOLUTION) or not ran < middle < failed:
         return None
-    return middle
+    return int(middle)

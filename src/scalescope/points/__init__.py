@@ -13,6 +13,7 @@ from scalescope.points.bench import (
     State,
     Timing,
 )
+from scalescope.points.bench_files import read_cells, write_cells
 from scalescope.points.columns import COLUMNS, SIZES, Column
 from scalescope.points.conventions import convert, express, recompute, recount
 from scalescope.points.estimates import Array, Estimate
@@ -56,6 +57,7 @@ __all__ = [
     "express",
     "from_plain",
     "name_cell",
+    "read_cells",
     "read_json",
     "read_runs",
     "recompute",
@@ -64,6 +66,7 @@ __all__ = [
     "runs_from_frame",
     "screen",
     "to_plain",
+    "write_cells",
     "write_json",
     "write_runs",
 ]

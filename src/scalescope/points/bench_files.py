@@ -56,14 +56,14 @@ OWN: tuple[str, ...] = tuple(one.name for one in fields(Cell) if one.name not in
 DERIVED = ("tokens_per_s", "seconds")
 """Columns for the reader of a table; computed again when it is read."""
 
-LISTS = (
-    *(
-        column
-        for column, (name, inner) in NESTED.items()
-        if str(typing.get_type_hints(PARTS[name])[inner]).startswith("tuple")
-    ),
-    "doubts",
-)
+
+def _hint(column: str) -> str:
+    """Type of the field behind a flat column, as text."""
+    name, inner = NESTED.get(column, ("", column))
+    return str(typing.get_type_hints(PARTS[name] if name else Cell)[inner])
+
+
+LISTS: tuple[str, ...] = tuple(one for one in (*OWN, *NESTED) if _hint(one).startswith("tuple"))
 """Columns with a list in each row."""
 
 
@@ -272,12 +272,10 @@ def _write_parquet(cells: Cells, path: Path) -> None:
 
 def _arrow(pyarrow: Any, column: str) -> Any:
     """Choose the type of a column by the field, so that a column without values has one too."""
-    name, inner = NESTED.get(column, ("", column))
-    owner = PARTS[name] if name else Cell
-    hint = str(typing.get_type_hints(owner)[inner]) if column not in DERIVED else "float"
+    hint = _hint(column) if column not in DERIVED else "float"
     if column in LISTS:
-        texts, whole = column == "doubts", column == "lengths"
-        return pyarrow.list_(pyarrow.string() if texts else pyarrow.int64() if whole else pyarrow.float64())
+        inner = "string" if "str" in hint else "int64" if "int" in hint else "float64"
+        return pyarrow.list_(getattr(pyarrow, inner)())
     for word, kind in (("bool", "bool_"), ("float", "float64"), ("int", "int64")):
         if word in hint and "Literal" not in hint:
             return getattr(pyarrow, kind)()

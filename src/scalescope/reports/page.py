@@ -1,40 +1,25 @@
-"""One self-contained page: sentences, figures, tables, scripts and style in a file that asks for no other."""
+"""The page of a study or a table of runs: sentences, figures, tables, and how they were computed."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import re
-from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from scalescope.errors import InputError, WorkError
-from scalescope.points import write_json
 from scalescope.reports import tables, text
 from scalescope.reports.contents import Contents
+from scalescope.reports.sheets import (
+    SCRIPTS,
+    Tile,
+    checked,
+    drawn,
+    emphasis,
+    environment,
+    interval,
+    is_number,
+    written,
+)
 from scalescope.units import format_factor, format_loss
 
-if TYPE_CHECKING:
-    from jinja2 import Environment
-    from markupsafe import Markup
-
-    from scalescope.reports.figures import Figure
-
-
-_ROOM = Path(__file__).parent
-SCRIPTS = ("vega.min.js", "vega-lite.min.js", "vega-interpreter.js")
-_INTERVAL = re.compile(r"\[[^\[\]]*\d[^\[\]]*\]")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tile:
-    """One number that deserves the first screen."""
-
-    label: str
-    value: str
-    interval: str = ""
+__all__ = ["SCRIPTS", "Tile", "emphasis", "interval", "is_number", "render", "report", "tiles"]
 
 
 def report(contents: Contents, path: Path) -> Path:
@@ -62,42 +47,26 @@ def report(contents: Contents, path: Path) -> Path:
     WorkError
         If it cannot be written.
     """
-    if path.suffix not in {".html", ".htm"}:
-        raise InputError(f"a report is a page, got {path.name!r}", hint="End the path in .html.")
-    twin = path.with_suffix(".json")
-    page = render(contents, twin.name)
-    part = path.with_name(path.name + ".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(page, encoding="utf-8")
-        part.replace(path)
-        write_json(twin, contents.to_dict())
-    except OSError as error:
-        with suppress(OSError):
-            part.unlink()
-        raise WorkError(
-            f"cannot write {path}: {error.strerror}", hint="Choose another folder or make room."
-        ) from error
-    return path
+    page = render(contents, checked(path).name)
+    return written(path, page, contents.to_dict())
 
 
 def render(contents: Contents, twin_name: str = "report.json") -> str:
     """Return the page as text; `twin_name` is the JSON file that it points to."""
     from altair.utils.schemapi import debug_mode
 
-    from scalescope.reports.figures import FIGURES, theme
-    from scalescope.reports.specs import in_script, specifications, variable
+    from scalescope.reports.figures import FIGURES
 
     # The figures' own tests check them against the schema; here it would take half of the time.
     with debug_mode(False):
         figures = [figure for draw in FIGURES.values() if (figure := draw(contents)) is not None]
-        specs = specifications(figures)
-    scripts = [*(_vendored(name) for name in SCRIPTS), _template("report.js")]
+        drawing = drawn(figures)
     forecast = text.headlined(contents)
     within = None if forecast is None else text.inside(forecast)
-    page = _environment().get_template("report.html.j2")
+    page = environment().get_template("report.html.j2")
     return page.render(
         contents=contents,
+        title=contents.title,
         answer=text.answer(contents),
         answer_note=text.answer_note(contents),
         check=text.check(contents),
@@ -106,21 +75,11 @@ def render(contents: Contents, twin_name: str = "report.json") -> str:
         tiles=tiles(contents),
         findings=text.findings(contents),
         other_findings=text.other_findings(contents),
-        figures=figures,
         tables=tables.tables(contents),
         runs=tables.all_runs(contents),
         facts=_facts(contents),
         twin_name=twin_name,
-        style=_safe(_style(figures, specs.drawn)),
-        config=_safe(in_script(theme.config())),
-        specs={name: _safe(spec) for name, spec in specs.panels.items()},
-        data=_safe(specs.tables),
-        parts=_safe(specs.parts),
-        texts=_safe(specs.texts),
-        scripts=[_safe(script) for script in scripts],
-        script_hashes=_safe(" ".join(_csp_hash(script) for script in scripts)),
-        licences=_safe(_vendored("LICENSES.txt")),
-        PAPER=variable(theme.PAPER),
+        **drawing,
     )
 
 
@@ -170,76 +129,3 @@ def _facts(contents: Contents) -> dict[str, str]:
     facts.setdefault("Version", f"scalescope {source.version}")
     facts.setdefault("Machine", source.machine)
     return facts
-
-
-def _style(figures: list[Figure], drawn: str) -> str:
-    """Style of the page with the colours that it uses, under both schemes."""
-    from scalescope.reports.figures import theme
-    from scalescope.reports.specs import colours, variable
-
-    keys = {variable(key.colour) for figure in figures for key in figure.keys}
-    used = {
-        name: colour
-        for name, colour in colours().items()
-        if name in theme.ROLES or f"var(--{name})" in keys or f"var(--{name})" in drawn
-    }
-    light = "".join(f"--{name}:{colour.light};" for name, colour in used.items())
-    dark = "".join(f"--{name}:{colour.dark};" for name, colour in used.items())
-    return (
-        f":root{{--sans:{theme.FONT};{light}}}\n"
-        f"@media screen and (prefers-color-scheme: dark){{:root{{{dark}}}}}\n" + _template("report.css")
-    )
-
-
-def _csp_hash(script: str) -> str:
-    digest = hashlib.sha256(script.encode("utf-8")).digest()
-    return f"'sha256-{base64.b64encode(digest).decode('ascii')}'"
-
-
-def _vendored(name: str) -> str:
-    return (_ROOM / "vendored" / name).read_text(encoding="utf-8")
-
-
-def _template(name: str) -> str:
-    return (_ROOM / "templates" / name).read_text(encoding="utf-8")
-
-
-def _environment() -> Environment:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    from scalescope.reports.specs import variable
-
-    loader = FileSystemLoader(_ROOM / "templates")
-    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    environment.filters |= {
-        "emphasis": emphasis,
-        "interval": interval,
-        "is_number": is_number,
-        "plain": text.plain,
-        "variable": variable,
-    }
-    return environment
-
-
-def _safe(trusted: str) -> Markup:
-    """Mark text of our own files, or text already escaped, as fit to stand in the page as it is."""
-    from markupsafe import Markup
-
-    return Markup(trusted)  # noqa: S704
-
-
-def interval(cell: str) -> Markup:
-    """Escape a text and set every `[low, high]` in it apart from its value."""
-    from markupsafe import escape
-
-    return _safe(_INTERVAL.sub(lambda found: f'<span class="interval">{found[0]}</span>', str(escape(cell))))
-
-
-def emphasis(sentence: str) -> Markup:
-    """Escape a sentence, set its `**important**` parts in bold and its intervals apart."""
-    return _safe(re.sub(r"\*\*(.+?)\*\*", r"<strong>\1</strong>", str(interval(sentence))))
-
-
-def is_number(cell: str) -> bool:
-    """Tell whether a cell holds a number, so that it must not be broken over lines."""
-    return bool(re.match(r"[+−–]?\d[\d.,e+-]*[kMBTx%]?( FLOP)?( \[|$)", cell)) or cell in {"–", "∞"}

@@ -19,7 +19,7 @@ FITTED = "fitted range"
 BEYOND = "extrapolation"
 
 PointKind = Literal["point", "held-out", "plan", "minimum", "corrected", "cloud"]
-KeyKind = PointKind | Literal["fitted", "extrapolation", "dotted", "line", "thin", "band"]
+KeyKind = PointKind | Literal["fitted", "extrapolation", "dotted", "line", "thin", "band", "box"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +31,8 @@ class Key:
     colour: Colour
     dash: tuple[int, ...] = ()
     """Of a dotted line: lengths of its strokes and gaps."""
+    opacity: float = 1.0
+    """Of a box."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +59,8 @@ class Figure:
     table: Table
     twin_open: bool = False
     """Whether the table is shown at once and not on demand."""
+    stacked: bool = False
+    """Whether panels of unlike height flow down the columns of the page."""
 
     @property
     def columns(self) -> int:

@@ -1,0 +1,89 @@
+"""Stand-ins for tests of the bench: small models, requests, and an executor that follows a script."""
+
+from __future__ import annotations
+
+from collections import deque
+from pathlib import Path
+
+import msgspec
+
+from scalescope.cost import Anatomy, Positions
+from scalescope.executors import Event
+from scalescope.inference.crossing import built
+from scalescope.inference.group import Group
+from scalescope.inference.models import Model
+from scalescope.inference.requests import CellRequest
+from scalescope.points import Cell, Timing, Workload
+
+
+def model(name="lab/small", *, limit=None, architecture="a1"):
+    anatomy = Anatomy(
+        model_type="gpt2",
+        bare_class="GPT2Model",
+        head_class="GPT2LMHeadModel",
+        params=1000,
+        params_with_head=1000,
+        hidden=8,
+        n_layers=1,
+        feed_forward=32,
+        vocabulary=99,
+        positions=Positions(kind="table" if limit else "rope", limit=limit),
+    )
+    return Model(name=name, architecture=architecture, model_type="gpt2", anatomy=anatomy, category="lab")
+
+
+def request(length=128, *, of=None, **changed):
+    return CellRequest(
+        model=of or model(),
+        workload=Workload(kind="prefill", length=length),
+        cache=Path("cache"),
+        **changed,
+    )
+
+
+def cell_for(asked, state="ok", seconds=0.1):
+    return Cell(
+        model=asked.model.name,
+        category=asked.model.category,
+        architecture=asked.model.architecture,
+        workload=asked.workload,
+        state=state,
+        timing=Timing(samples=(seconds,)) if state == "ok" else None,
+    )
+
+
+class ScriptedExecutor:
+    """Runs groups here at once.  `fate(request)` says how a cell ends: a state, or `dies`."""
+
+    slots = 1
+
+    def __init__(self, fate=lambda asked: "ok"):
+        self.fate = fate
+        self.tasks = []
+        self.ran = []
+        self._events = deque()
+
+    def submit(self, task):
+        self.tasks.append(task)
+        group = built(Group, task.payload)
+        self._events.append(Event(key=task.key, kind="started"))
+        for asked in group.requests:
+            self._events.append(Event(key=task.key, kind="message", data={"begun": asked.key}))
+            self.ran.append(asked.key)
+            end = self.fate(asked)
+            if end == "dies":
+                self._events.append(Event(key=task.key, kind="lost", data={"cause": "the node went away"}))
+                return
+            plain = msgspec.to_builtins(cell_for(asked, end))
+            self._events.append(Event(key=task.key, kind="message", data={"cell": plain}))
+        self._events.append(Event(key=task.key, kind="done", data={}))
+
+    def events(self, timeout):
+        while self._events:
+            yield self._events.popleft()
+
+    def cancel(self, key):
+        self._events.clear()
+
+    def close(self):
+        self._events.clear()
