@@ -58,6 +58,22 @@ def test_models_that_were_left_out_are_predicted_by_the_law_that_made_them():
     assert {one.model for one in errors.errors} == set(ANATOMIES)
 
 
+def test_decode_has_factors_of_its_own_once_it_was_measured():
+    plain = cells(dtypes=("fp32",))
+    before = calibrate(plain, ANATOMIES, plain_rates()).corrections
+    decode = Workload(kind="decode", length=128, new_tokens=8)
+    slow = []
+    for name, anatomy in ANATOMIES.items():
+        parts = parts_of_time(anatomy, decode, rates=plain_rates(), dtype="fp32", attention="sdpa")
+        timing = Timing(samples=(10 * float(np.dot(parts, TRUE)),))
+        slow.append(Cell(model=name, workload=decode, state="ok", timing=timing))
+    after = calibrate([*plain, *slow], ANATOMIES, plain_rates()).corrections
+    assert after.time["fp32"] == before.time["fp32"]
+    ones = (1.0,) * len(TRUE)
+    assert before.seconds(ones, "fp32 decode", "none") == before.seconds(ones, "fp32", "none")
+    assert after.seconds(parts, "fp32 decode", "none") > 5 * before.seconds(parts, "fp32 decode", "none")
+
+
 def test_noise_shows_up_as_error_of_its_own_size():
     error = leave_one_model_out(cells(noise=0.2), ANATOMIES, plain_rates()).median("time")
     assert 0.08 < error < 0.25

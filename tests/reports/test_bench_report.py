@@ -51,6 +51,7 @@ def test_writes_a_page_and_a_json_twin_that_reads_back(contents, tmp_path):
     assert sorted(each.name for each in path.parent.iterdir()) == ["report.html", "report.json"]
 
 
+@pytest.mark.slow
 def test_the_page_of_155_models_at_five_lengths_stays_below_a_megabyte_and_its_twin_below_two():
     cells = example_cells((*LENGTHS, 4096))
     more = [

@@ -21,7 +21,7 @@ from scalescope.cost.memory import MemoryEstimate, memory_of_call
 from scalescope.cost.nonnegative import fit_nonnegative
 from scalescope.cost.rates import Rates
 from scalescope.cost.timing import parts_of_time
-from scalescope.points import Cell
+from scalescope.points import Cell, Dtype, Workload
 
 Vector = NDArray[np.float64]
 
@@ -50,6 +50,7 @@ class Sample:
     """Architecture, or the model's name: what is left out together."""
     model_type: str
     dtype: str
+    """With ` decode` behind it for decode: its group in the fit (`group_of`)."""
     parts: tuple[float, ...] | None
     """Seconds before correction; None if the machine's rates lack the type."""
     seconds: float | None
@@ -62,25 +63,31 @@ class Corrections:
     """Factors of one machine; `TYPICAL` before anything was fitted."""
 
     time: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
-    """Factor of each of `PARTS`, by type."""
+    """Factor of each of `PARTS`, by group: `fp32`, `fp32 decode`, ..."""
     families: Mapping[str, float] = field(default_factory=dict)
-    """Further factor of a type of model, under `dtype model_type`."""
+    """Further factor of a type of model, under `group model_type`."""
     memory_factor: float = MEMORY_FACTOR
     """Of the activations."""
     memory_slack: float = SLACK_BYTES
     """Bytes, constant."""
 
-    def seconds(self, parts: Sequence[float], dtype: str, model_type: str) -> float:
-        """Corrected time of a call."""
-        factors = self.time.get(dtype) or self.time.get("fp32") or TYPICAL
+    def seconds(self, parts: Sequence[float], group: str, model_type: str) -> float:
+        """Corrected time of a call; a group that was never fitted takes what its type or fp32 has."""
+        group = next((one for one in (group, group.split(maxsplit=1)[0], "fp32") if one in self.time), "")
+        factors = self.time.get(group, TYPICAL)
         whole = math.fsum(part * factor for part, factor in zip(parts, factors, strict=True))
-        return whole * self.families.get(f"{dtype} {model_type}", 1.0)
+        return whole * self.families.get(f"{group} {model_type}", 1.0)
 
     def peak(self, estimate: MemoryEstimate) -> float:
         """Corrected highest memory above the baseline."""
         running = estimate.weights + estimate.cache + estimate.logits
         running += self.memory_factor * estimate.activations
         return max(running, estimate.load_peak) + self.memory_slack
+
+
+def group_of(dtype: Dtype, workload: Workload) -> str:
+    """Name what is fitted together: a type, and decode apart, whose operations are small and many."""
+    return f"{dtype} decode" if workload.kind == "decode" else dtype
 
 
 def samples_of(cells: Iterable[Cell], anatomies: Mapping[str, Anatomy], rates: Rates) -> tuple[Sample, ...]:
@@ -113,7 +120,7 @@ def _sample(cell: Cell, anatomy: Anatomy, rates: Rates) -> Sample:
         model=cell.model,
         owner=cell.architecture or cell.model,
         model_type=anatomy.model_type,
-        dtype=cell.dtype,
+        dtype=group_of(cell.dtype, cell.workload),
         parts=parts_of_time(anatomy, cell.workload, rates=rates, dtype=cell.dtype, attention=cell.attention),
         seconds=None if cell.timing is None else cell.timing.median,
         estimate=memory_of_call(anatomy, cell.workload, dtype=cell.dtype, attention=cell.attention),

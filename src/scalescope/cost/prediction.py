@@ -7,6 +7,7 @@ from dataclasses import replace
 from scalescope.cost.anatomy import Anatomy
 from scalescope.cost.calibration import Calibration
 from scalescope.cost.calls import count_call
+from scalescope.cost.corrections import group_of
 from scalescope.cost.memory import Loading, memory_of_call
 from scalescope.cost.timing import parts_of_time
 from scalescope.points import Attention, Dtype, Expectation, Workload
@@ -59,13 +60,14 @@ def predict(
     seconds = seconds_of_call(anatomy, workload, calibration, dtype=dtype, attention=attention)
     whole = _whole_call(anatomy, workload, calibration, dtype, attention, seconds)
     cause = _too_big(peak, calibration.memory_margin, free_bytes) or _too_slow(whole, seconds_limit)
+    spread = calibration.time_spread
     return Expectation(
         state="skipped" if cause else "ok",
         cause=cause,
         memory_bytes=peak,
         seconds=seconds,
         flop=count_call(anatomy, workload, attention=attention, dtype=dtype).flop,
-        spread=calibration.time_spread.get(dtype),
+        spread=spread.get(group_of(dtype, workload), spread.get(dtype)),
     )
 
 
@@ -79,7 +81,8 @@ def seconds_of_call(
 ) -> float | None:
     """Time of one call, of one output token for decode; None if this type was not measured here."""
     parts = parts_of_time(anatomy, workload, rates=calibration.rates, dtype=dtype, attention=attention)
-    return None if parts is None else calibration.corrections.seconds(parts, dtype, anatomy.model_type)
+    group = group_of(dtype, workload)
+    return None if parts is None else calibration.corrections.seconds(parts, group, anatomy.model_type)
 
 
 def _whole_call(

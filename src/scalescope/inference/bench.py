@@ -20,7 +20,7 @@ from scalescope.inference.cgroups import free_bytes
 from scalescope.inference.distributions import Distribution, read_distribution
 from scalescope.inference.driver import Driver, Status
 from scalescope.inference.finding_models import find_model
-from scalescope.inference.group import Group
+from scalescope.inference.group import Group, passed_over
 from scalescope.inference.machine import describe_machine
 from scalescope.inference.models import Model
 from scalescope.inference.requests import CellRequest, Limits
@@ -29,7 +29,7 @@ from scalescope.inference.wall import WallSearch
 from scalescope.inference.weights import default_cache
 from scalescope.inference.workloads import obstacle, workloads_for
 from scalescope.ledgers import Ledger
-from scalescope.points import BenchMachine, Cell, Cells, Finding, Provenance, write_json
+from scalescope.points import BenchMachine, Cell, Cells, Finding, Provenance, State, write_json
 
 RESERVE_BYTES = 512 << 20
 """Memory left to the rest of the machine."""
@@ -242,9 +242,24 @@ def _in_order(
         if wall:
             keys |= {key for architecture, key in by_key if architecture == model.architecture}
         found = [by_key[model.architecture, key] for key in keys if (model.architecture, key) in by_key]
+        found += _not_tried(asked[model.name], found)
         found.sort(key=lambda cell: (cell.setting, cell.workload.length))
         out += [cell if cell.model == model.name else _shared(cell, model) for cell in found]
     return tuple(out)
+
+
+def _not_tried(asked: Sequence[CellRequest], measured: Sequence[Cell]) -> list[Cell]:
+    """Say of every request without a cell why it was not tried."""
+    ended: dict[str, dict[int, State]] = {}
+    for cell in measured:
+        ended.setdefault(cell.setting, {})[cell.workload.length] = cell.state
+    known = {_without_model(cell.key) for cell in measured}
+    missing = [request for request in asked if _without_model(request.key) not in known]
+    return [
+        passed_over(request, ended.get(request.setting, {}))
+        or without_running(request, "skipped", "not reached: the bench was ended before it")
+        for request in missing
+    ]
 
 
 def _without_model(key: str) -> str:

@@ -15,7 +15,7 @@ from scalescope.inference.cell_results import told_cell, without_running
 from scalescope.inference.crossing import plain
 from scalescope.inference.group import Group
 from scalescope.ledgers import Ledger
-from scalescope.points import Cell
+from scalescope.points import TRIED, Cell
 
 FUNCTION = "scalescope.inference.group:run"
 MAX_LOSSES = 2
@@ -122,9 +122,11 @@ class Driver:
             self._lost(event.key, group, event.data.get("cause", "its worker died"))
 
     def _record(self, task: str, cell: Cell) -> None:
+        """Write a cell down; one that was not tried may be another time, so that it is not kept."""
         self._begun.pop(task, None)
         self._done.add(cell.key)
-        self._ledger.record_point(task, cell.key, told_cell(cell))
+        if cell.state in TRIED:
+            self._ledger.record_point(task, cell.key, told_cell(cell))
         self._last = f"{cell.model} {cell.workload.name}: {cell.state}"
 
     def _lost(self, key: str, group: Group, cause: str) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import atexit
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -17,16 +17,15 @@ from scalescope.errors import ScalescopeError
 from scalescope.executors import JSON
 from scalescope.inference.cell_results import cell_of, told_cell, without_running
 from scalescope.inference.crossing import built, plain
-from scalescope.inference.nursery import Nursery
+from scalescope.inference.nursery import LIBRARIES, Nursery
 from scalescope.inference.requests import CellRequest, Limits
 from scalescope.inference.wall import WallSearch, next_length
 from scalescope.points import Cell, State
 
 Emit = Callable[[JSON], None]
 
-EXHAUSTED: frozenset[State] = frozenset({"allocator_oom", "killed", "timeout", "skipped", "not_applicable"})
+EXHAUSTED: frozenset[State] = frozenset({"allocator_oom", "killed", "timeout"})
 """After one of these at some length, a longer one cannot do better."""
-LIBRARIES = ("torch", "transformers")
 _nurseries: dict[tuple[int, tuple[str, ...]], Nursery] = {}
 
 
@@ -97,11 +96,8 @@ class _Session:
         return cell
 
     def _measure(self, request: CellRequest) -> Cell:
-        expected = request.expected
-        if expected is not None and expected.state != "ok" and not self.group.force:
-            return without_running(request, expected.state, expected.cause)
-        if (reason := self._hopeless(request)) and not self.group.force:
-            return without_running(request, "skipped", reason)
+        if not self.group.force and (passed := passed_over(request, self.ended.get(request.setting, {}))):
+            return passed
         started = time.time()
         try:
             weights = self._weights(request)
@@ -133,11 +129,24 @@ class _Session:
             self.weights[key] = str(Path(outcome.result["weights"]))
         return self.weights[key]
 
-    def _hopeless(self, request: CellRequest) -> str:
-        for length, state in sorted(self.ended.get(request.setting, {}).items()):
-            if length < request.workload.length and state in EXHAUSTED:
-                return f"length {length} ended in {state}"
-        return ""
+
+def passed_over(request: CellRequest, ended: Mapping[int, State]) -> Cell | None:
+    """Return the row of a cell that is not worth trying; None if it is.
+
+    Parameters
+    ----------
+    request
+        With what is predicted for it.
+    ended
+        How other lengths of the same setting ended.
+    """
+    expected = request.expected
+    if expected is not None and expected.state != "ok":
+        return without_running(request, expected.state, expected.cause)
+    for length, state in sorted(ended.items()):
+        if length < request.workload.length and state in EXHAUSTED:
+            return without_running(request, "skipped", f"length {length} ended in {state}")
+    return None
 
 
 def _nursery(threads: int, modules: tuple[str, ...]) -> Nursery:

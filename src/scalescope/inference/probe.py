@@ -47,7 +47,7 @@ class Measured:
     findings: tuple[Finding, ...] = ()
     """About what was called."""
     notes: tuple[str, ...] = ()
-    """What is worth knowing: what was quantised, why a memory figure is missing."""
+    """What is worth knowing, such as why a memory figure is missing."""
 
 
 def prepare(payload: JSON, emit: Emit) -> JSON:
@@ -117,8 +117,8 @@ def _measure(request: CellRequest, loaded: Loaded, meter: PhaseMemory) -> Measur
         energy=spent.during(timing.median),
         params=count_params(module),
         computed_tokens=calls.computed_tokens,
-        findings=calls.findings(),
-        notes=(*loaded.notes, *meter.notes),
+        findings=(*loaded.findings, *calls.findings()),
+        notes=tuple(meter.notes),
     )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
+from statistics import median
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -123,7 +124,7 @@ class Timing:
     @property
     def median(self) -> float:
         """Seconds."""
-        return float(np.median(self.samples))
+        return float(median(self.samples))
 
     def percentile(self, percent: int) -> float | None:
         """Seconds; None where the samples are too few for this percentile."""
@@ -317,14 +318,14 @@ class Cells:
 
     def distinct(self) -> Cells:
         """Keep one model of every architecture and no repeated row: the mask of every aggregate."""
-        seen: dict[tuple[str, str], str] = {}
-        kept = []
+        owners: dict[str, str] = {}
+        kept: dict[str, list[Cell]] = {}
         for cell in self.cells:
-            _, _, rest = cell.key.partition(" | ")
-            owner = seen.setdefault((cell.architecture or cell.model, rest), cell.model)
-            if owner == cell.model and cell not in kept:
-                kept.append(cell)
-        return self.only(kept)
+            owner = owners.setdefault(cell.architecture or cell.model, cell.model)
+            alike = kept.setdefault(cell.key, [])
+            if owner == cell.model and cell not in alike:
+                alike.append(cell)
+        return self.only(cell for alike in kept.values() for cell in alike)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready values; `from_dict` reads them back."""

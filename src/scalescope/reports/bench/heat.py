@@ -113,7 +113,14 @@ def _chart(rows: list[Row], models: list[str], lengths: Sequence[int]) -> alt.La
         sort=None,
         scale=alt.Scale(domain=[f"{length}" for length in lengths], padding=0.04),
         axis=alt.Axis(
-            title="Length, tokens", orient="top", labelAngle=0, domain=False, ticks=False, grid=False
+            title="Length, tokens",
+            labelFontSize=9.5,
+            labelOverlap=len(lengths) > 6,
+            orient="top",
+            labelAngle=0,
+            domain=False,
+            ticks=False,
+            grid=False,
         ),
     )
     y = alt.Y(
