@@ -22,6 +22,8 @@ from scalescope.units import format_significant
 PAGE = Path(__file__).parent / "studied.md"
 PEAK = 28e12
 """FLOP/s that no Mac's GPU exceeded in 32 bits in 2024, from memory: the repository names no model."""
+COMMAND = "scalescope bench audit study --peak 28e12"
+"""That prints the whole audit: with `PEAK` as the device's."""
 LENGTHS = (128, 512, 1024)
 
 HEAD = """# The study behind the bench, audited
@@ -56,7 +58,7 @@ def write_page(limits: Mapping[str, Limit]) -> str:
         _shares(table, limits),
         _causes(found),
     ]
-    parts += [_speed(table, found, exact), _thresholds(found), _output(found)]
+    parts += [_speed(table, found, exact), _thresholds(found), _output(exact)]
     return "\n".join(part.rstrip() + "\n" for part in parts)
 
 
@@ -254,7 +256,12 @@ def _in_gib() -> str:
 
 
 def _output(found: Audit) -> str:
-    return f"## The whole audit\n\n```text\n{found.summary()}\n```\n"
+    return (
+        "## The whole audit\n\n"
+        "With FLOP counted by the matrices that a token meets, as the command does with models that it "
+        "knows; the table above counts two for every parameter, as a table alone allows.\n\n"
+        f"<!-- output: {COMMAND} -->\n```text\n{found.summary()}\n```\n"
+    )
 
 
 def _table(title: str, header: str, rows: Iterable[str]) -> str:

@@ -23,7 +23,7 @@ from types import ModuleType
 from typing import Any, Literal, get_args, get_origin
 
 import scalescope
-from scalescope import fitting, planning, points, reports, reproductions
+from scalescope import deployment, fitting, planning, points, reports, reproductions
 from scalescope.cli import main as command_line
 from scalescope.cli.app import build
 from scalescope.cli.overview import GROUPS
@@ -37,7 +37,14 @@ BLOCK = re.compile(
     re.DOTALL,
 )
 RESULTS: dict[str, tuple[ModuleType, tuple[str, ...]]] = {
-    "points": (points, ("Runs", "Estimate", "Finding", "Provenance")),
+    "points": (
+        points,
+        (
+            *("Runs", "Estimate", "Finding", "Provenance"),
+            *("Cells", "Cell", "Workload", "Timing", "Load", "Memory", "Energy", "Expectation"),
+            "BenchMachine",
+        ),
+    ),
     "fitting": (
         fitting,
         (
@@ -49,10 +56,20 @@ RESULTS: dict[str, tuple[ModuleType, tuple[str, ...]]] = {
         planning,
         ("Forecast", "Plan", "Allocation", "Penalty", "Advice", "Diagnosis", "NextRun"),
     ),
+    "deployment": (
+        deployment,
+        (
+            *("BenchTables", "BenchTable", "Shares", "Scaling", "ScalingFit", "MemoryWall"),
+            *("Walls", "Recommendation", "Option", "Strategies", "Strategy"),
+            *("BenchDifference", "CellDifference", "Audit"),
+        ),
+    ),
     "reports": (reports, ("Contents",)),
     "reproductions": (reproductions, ("Reproduction", "Row")),
 }
 """What crosses the doors, by room."""
+READERS = {"_read_bytes": "BYTES", "_read_seconds": "TIME"}
+"""What an option takes, by the function that reads it."""
 
 
 def page() -> str:
@@ -65,6 +82,7 @@ def page() -> str:
         "- [Commands](#commands): " + ", ".join(f"[{verb}](#scalescope-{verb})" for verb in _verbs()),
         "- [Python](#python): the public names",
         "- [Results](#results): what they return, field by field",
+        "- [States of cells](#states-of-cells)",
         "- [Columns of runs](#columns-of-runs)",
         "",
         "## Commands",
@@ -78,8 +96,9 @@ def page() -> str:
         *(line for name in scalescope.__all__ for line in _public(name)),
         "## Results",
         "",
-        "Those with a schema go to JSON and back by `to_dict()` and `from_dict()`; all these but `Contents`",
-        "also have `summary()`, text for a terminal, and `frame()`, tidy rows for a data frame.",
+        "Those with a schema go to JSON and back by `to_dict()` and `from_dict()`; all these but `Cells` and",
+        "`Contents` also have `summary()`, text for a terminal, and `frame()`, tidy rows for a data frame. The",
+        "others are parts of them.",
         "",
         *(
             line
@@ -87,6 +106,14 @@ def page() -> str:
             for name in names
             for line in _result(getattr(module, name))
         ),
+        "## States of cells",
+        "",
+        "How a cell of a bench can end; [bench.md](bench.md#how-a-cell-ends) says what each rests on.",
+        "",
+        "| state | meaning |",
+        "| --- | --- |",
+        *(f"| `{state}` | {_cell(meaning)} |" for state, meaning in points.STATES.items()),
+        "",
         "## Columns of runs",
         "",
         "In base units. A table needs the columns of its law: what it reads and what it predicts. Of size,",
@@ -138,12 +165,15 @@ def _name(argument: Any) -> str:
     kind = argument.hint
     if kind is bool or not argument.name.startswith("--"):
         return str(argument.name)
-    if get_origin(kind) is Literal:
-        return f"{argument.name} {'|'.join(get_args(kind))}"
+    for one in (kind, *get_args(kind)):
+        if get_origin(one) is Literal:
+            return f"{argument.name} {'|'.join(get_args(one))}"
     return f"{argument.name} {_unit(argument)}"
 
 
 def _unit(argument: Any) -> str:
+    if (reader := getattr(argument.parameter.converter, "__name__", "")) in READERS:
+        return READERS[reader]
     text = str(argument.hint)
     for word, shown in (("Path", "PATH"), ("tuple", "TEXT"), ("str", "TEXT"), ("int", "INTEGER")):
         if word in text:
@@ -157,7 +187,7 @@ def _meaning(argument: Any) -> str:
         text += " Required."
     default = argument.field_info.default
     if argument.hint is not bool and default not in (None, (), inspect.Parameter.empty):
-        text += f" Default: `{default}`."
+        text += f" Default: `{','.join(default) if isinstance(default, tuple) else default}`."
     return text
 
 
@@ -204,6 +234,8 @@ def _signature(name: str, function: Any) -> str:
 
 
 def _default(value: Any) -> str:
+    if inspect.isfunction(value):  # written with its address, which is another one every time
+        return "..."
     return f'Path("{value}")' if isinstance(value, Path) else repr(value).replace("'", '"')
 
 

@@ -26,7 +26,7 @@ bench = App(
 def measure(
     *models: str,
     out: Path = Path("bench"),
-    all_: Annotated[bool, Parameter(name="--all", negative="", show_default=False)] = False,
+    set_: Annotated[str | None, Parameter(name="--set")] = None,
     predict: Annotated[bool, Parameter(negative="", show_default=False)] = False,
     options: BenchOptions | None = None,
     executor: Literal["local", "ray"] = "local",
@@ -45,8 +45,9 @@ def measure(
         Registry names, short where unique; folders; configuration files; hub names.
     out
         Folder of the bench: cells.json, cells.csv, report.html and the ledger.
-    all_
-        Take every model of the registry's core set of 118.
+    set_
+        Every model of a set of the registry too: core (118), study (those of the model study), next (the next
+        generation), or all.
     predict
         Say how each cell would end, in which memory and time, without running any.
     executor
@@ -60,20 +61,20 @@ def measure(
     """
     from scalescope import workflow
     from scalescope.cli.bench_progress import showing
-    from scalescope.deployment import bench_text
+    from scalescope.deployment import bench_text, predictions_text
     from scalescope.executors import open_executor
 
     options = options or BenchOptions()
-    settings = options.settings(_named(models, all_))
+    settings = options.settings(_named(models, set_))
     if predict:
         cells = workflow.predict_bench(settings)
         return answer(
-            bench_text(cells),
+            predictions_text(cells),
             cells.to_dict(),
             as_json=as_json,
             findings=cells.findings,
             strict=strict,
-            next_step=f"{_command(models, all_)} --out {out}",
+            next_step=f"{_command(models, set_)} --out {out}",
         )
     slots = 1 if executor == "local" else None
     with (
@@ -168,13 +169,13 @@ def compare(before: Path, after: Path, /, *, as_json: AsJson = False, strict: St
     return answer(found.summary(), found.to_dict(), as_json=as_json, findings=found.findings, strict=strict)
 
 
-def _named(models: Iterable[str], every: bool) -> tuple[str, ...]:
+def _named(models: Iterable[str], every: str | None) -> tuple[str, ...]:
     from scalescope.inference.registry import list_models
 
-    named = tuple(models)
-    if every:
-        named += tuple(model.name for model in list_models(set="core118"))
-    return named
+    if every is None:
+        return tuple(models)
+    chosen = list_models(set=None if every == "all" else every)
+    return (*models, *(model.name for model in chosen))
 
 
 def _cells_in(path: Path) -> Path:
@@ -196,8 +197,8 @@ def _rates_of(
     return peak or max(known.flop_per_s.values()), bandwidth or known.bytes_per_s
 
 
-def _command(models: Iterable[str], every: bool) -> str:
-    return shlex.join(["scalescope", "bench", *models, *(["--all"] if every else [])])
+def _command(models: Iterable[str], every: str | None) -> str:
+    return shlex.join(["scalescope", "bench", *models, *(["--set", every] if every else [])])
 
 
 def _words() -> list[str]:

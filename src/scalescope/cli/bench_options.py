@@ -79,12 +79,16 @@ class BenchOptions:
         Go on doubling the length while it runs, then close in on the longest that does.
     force
         Try also what is predicted not to fit.
+    calibrate
+        Measure this machine again, for the predictions and the physics gate.
     watts
         Power that is assumed for energy where nothing meters it.
     seed
         Of weights and texts.
     cache
         Folder of the weights that are made; `~/.cache/scalescope/weights` by default.
+    keep
+        What that folder may keep, least recently used first to go; 20GB by default.
     """
 
     lengths: Words = ()
@@ -106,9 +110,11 @@ class BenchOptions:
     repeat_time: Seconds = 4.0
     to_the_wall: Annotated[bool, Parameter(negative="", show_default=False)] = False
     force: Annotated[bool, Parameter(negative="", show_default=False)] = False
+    calibrate: Annotated[bool, Parameter(negative="", show_default=False)] = False
     watts: float | None = None
     seed: int = 0
     cache: Path | None = None
+    keep: Bytes = 20_000_000_000
 
     def settings(self, models: Sequence[str]) -> Settings:
         """Return the settings of a bench of these models.
@@ -147,7 +153,9 @@ class BenchOptions:
             to_the_wall=self.to_the_wall,
             seed=self.seed,
             watts=self.watts,
+            recalibrate=self.calibrate,
             cache=self.cache,
+            cache_bytes=self.keep,
         )
 
 

@@ -33,9 +33,9 @@ def models(
     name
         Part of a name.
     category
-        Such as generative_llm, bert_family, ssm or moe.
+        Such as generative, bert-family, state-space or mixture-of-experts.
     set_
-        core118, the model study's entries, or extension, the next generation.
+        core, the 118 of seven categories; study, those of the model study; next, the next generation.
     max_params
         Most parameters, such as 1.5B.
     min_length

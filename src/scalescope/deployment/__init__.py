@@ -17,6 +17,7 @@ from scalescope.deployment.classes import (
 from scalescope.deployment.columns import Column
 from scalescope.deployment.difference import BenchDifference, CellDifference, StateChange, compare_benches
 from scalescope.deployment.overview import bench_text
+from scalescope.deployment.predictions_text import predictions_text
 from scalescope.deployment.recommendation import recommend
 from scalescope.deployment.recommendation_results import TASKS, Option, Recommendation, Rejected, Wanted
 from scalescope.deployment.scaling import MemoryWall, Scaling, ScalingFit, fit_scaling, memory_wall
@@ -66,6 +67,7 @@ __all__ = [
     "fit_scaling",
     "limit_of",
     "memory_wall",
+    "predictions_text",
     "published_results",
     "read_results",
     "recommend",

@@ -15,7 +15,7 @@ from scalescope.cost.prediction import predict
 from scalescope.errors import InputError
 from scalescope.executors import Executor
 from scalescope.inference.calibrate import calibration_of
-from scalescope.inference.cell_results import without_running
+from scalescope.inference.cell_results import identity_of, owner_of, without_running
 from scalescope.inference.cgroups import free_bytes
 from scalescope.inference.distributions import Distribution, read_distribution
 from scalescope.inference.driver import Driver, Status
@@ -36,6 +36,9 @@ RESERVE_BYTES = 512 << 20
 SECONDS_MARGIN = 0.8
 """A call predicted to take more than this share of a cell's time is not tried."""
 
+PREDICTION = "prediction"
+"""Title of cells that were not run."""
+
 Watch = Callable[[Status], None]
 
 
@@ -47,12 +50,12 @@ def expect(settings: Settings, *, calibration: Calibration | None = None) -> Cel
     InputError
         If no model is known, or a workload is impossible for all.
     """
-    calibration = calibration or calibration_of(settings.threads, settings.device)
+    calibration = calibration or calibration_of(settings.threads, settings.device, fresh=settings.recalibrate)
     models, findings = find_models(settings.models)
     texts = _texts(settings)
     requests = [one for model in models for one in requests_of(model, settings, calibration, texts)]
     cells = tuple(_expected_cell(request) for request in requests)
-    return _bench(settings, calibration, cells, (*findings, *_told(texts)), title="prediction")
+    return _bench(settings, calibration, cells, (*findings, *_told(texts)), title=PREDICTION)
 
 
 def measure(
@@ -97,7 +100,7 @@ def measure(
         measured = driver.cells()
         findings += (*_told(texts), *ledger.findings())
     cells = _in_order(models, asked, measured, wall=settings.to_the_wall)
-    return _bench(settings, calibration, _gated(cells, calibration), findings, title=out.name)
+    return _bench(settings, calibration, _gated(cells, models, calibration), findings, title=out.name)
 
 
 def _texts(settings: Settings) -> Distribution | None:
@@ -125,10 +128,18 @@ def find_models(names: Iterable[str]) -> tuple[tuple[Model, ...], tuple[Finding,
             last = error
             findings.append(Finding(code="BEN100", text=f"{error}.".replace("..", "."), hint=error.hint))
         else:
-            found.setdefault(model.name, model)
+            if found.setdefault(model.name, model) != model:
+                findings.append(_namesake(name, model))
     if last is not None and not found:
         raise last
     return tuple(found.values()), tuple(findings)
+
+
+def _namesake(name: str, model: Model) -> Finding:
+    text = f"{name} was left out: another model of this bench is called {model.name}, too."
+    return Finding(
+        code="BEN100", text=text, hint="Rename its folder or file, or give each a bench of its own."
+    )
 
 
 def requests_of(
@@ -196,12 +207,16 @@ def _free(settings: Settings) -> float | None:
 def _groups(
     models: Sequence[Model], asked: dict[str, tuple[CellRequest, ...]], settings: Settings
 ) -> Iterator[Group]:
-    """Yield a group for every architecture: the first model that has it is measured, for all."""
+    """Yield a group for every architecture: the first model that has it is measured, for all.
+
+    A model with weights of its own is always measured, so that they are read.
+    """
     seen = set()
     for model in models:
-        if model.architecture in seen or not asked[model.name]:
+        owners = {owner_of(request) for request in asked[model.name]}
+        if owners <= seen:
             continue
-        seen.add(model.architecture)
+        seen |= owners
         yield Group(
             requests=asked[model.name],
             wall=WallSearch() if settings.to_the_wall else None,
@@ -235,15 +250,18 @@ def _in_order(
     wall: bool,
 ) -> tuple[Cell, ...]:
     """Put the cells in the order in which they were asked, shared ones repeated for every model."""
-    by_key = {(cell.architecture, _without_model(cell.key)): cell for cell in measured}
+    known = {identity_of(cell): cell for cell in measured}
     out = []
     for model in models:
-        keys = {_without_model(request.key) for request in asked[model.name]}
+        keys = dict.fromkeys(identity_of(request) for request in asked[model.name])
         if wall:
-            keys |= {key for architecture, key in by_key if architecture == model.architecture}
-        found = [by_key[model.architecture, key] for key in keys if (model.architecture, key) in by_key]
+            owners = {owner_of(request) for request in asked[model.name]}
+            keys |= dict.fromkeys(key for key, cell in known.items() if owner_of(cell) in owners)
+        found = [known[key] for key in keys if key in known]
         found += _not_tried(asked[model.name], found)
-        found.sort(key=lambda cell: (cell.setting, cell.workload.length))
+        order = {_without_model(request.key): place for place, request in enumerate(asked[model.name])}
+        last = len(order)
+        found.sort(key=lambda cell: (order.get(_without_model(cell.key), last), cell.workload.length))
         out += [cell if cell.model == model.name else _shared(cell, model) for cell in found]
     return tuple(out)
 
@@ -253,8 +271,8 @@ def _not_tried(asked: Sequence[CellRequest], measured: Sequence[Cell]) -> list[C
     ended: dict[str, dict[int, State]] = {}
     for cell in measured:
         ended.setdefault(cell.setting, {})[cell.workload.length] = cell.state
-    known = {_without_model(cell.key) for cell in measured}
-    missing = [request for request in asked if _without_model(request.key) not in known]
+    known = {identity_of(cell) for cell in measured}
+    missing = [request for request in asked if identity_of(request) not in known]
     return [
         passed_over(request, ended.get(request.setting, {}))
         or without_running(request, "skipped", "not reached: the bench was ended before it")
@@ -262,24 +280,32 @@ def _not_tried(asked: Sequence[CellRequest], measured: Sequence[Cell]) -> list[C
     ]
 
 
-def _without_model(key: str) -> str:
-    return key.partition(" | ")[2]
-
-
 def _shared(cell: Cell, model: Model) -> Cell:
-    return replace(cell, model=model.name, category=model.category, shared_from=cell.model)
+    return replace(cell, model=model.name, category=model.category, shared_from=cell.model, wall_s=None)
 
 
-def _gated(cells: Sequence[Cell], calibration: Calibration) -> tuple[Cell, ...]:
+def _gated(cells: Sequence[Cell], models: Sequence[Model], calibration: Calibration) -> tuple[Cell, ...]:
     """Mark the cells whose figures cannot be right."""
     machine = describe_machine(calibration.rates)
+    launches = {model.architecture: model.anatomy.launches for model in models}
     alike: dict[tuple[str, str], list[Cell]] = {}
     for cell in cells:
         alike.setdefault((cell.model, cell.setting), []).append(cell)
     return tuple(
-        replace(cell, doubts=gate(cell, machine, alike[cell.model, cell.setting])) if cell.ok else cell
+        _doubted(
+            cell, machine, alike[cell.model, cell.setting], launches.get(cell.architecture, 0), calibration
+        )
         for cell in cells
     )
+
+
+def _doubted(
+    cell: Cell, machine: BenchMachine, alike: Sequence[Cell], launches: int, calibration: Calibration
+) -> Cell:
+    if not cell.ok:
+        return cell
+    seconds = launches * calibration.rates.launch_s
+    return replace(cell, doubts=gate(cell, machine, alike, launch_seconds=seconds))
 
 
 def _expected_cell(request: CellRequest) -> Cell:
@@ -291,9 +317,9 @@ def _expected_cell(request: CellRequest) -> Cell:
 def _kept_calibration(ledger: Ledger, settings: Settings) -> Calibration:
     """Return what the folder was begun with, so that all its predictions come from one calibration."""
     kept = ledger.meta("calibration")
-    if kept is not None:
+    if kept is not None and not settings.recalibrate:
         return Calibration.from_dict(kept)
-    made = calibration_of(settings.threads, settings.device)
+    made = calibration_of(settings.threads, settings.device, fresh=settings.recalibrate)
     ledger.set_meta("calibration", made.to_dict())
     write_json(ledger.folder / "calibration.json", made.to_dict())
     return made

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from typing import Any
 
@@ -49,6 +50,22 @@ def cell_of(request: CellRequest, outcome: Outcome) -> Cell:
 def without_running(request: CellRequest, state: State, cause: str) -> Cell:
     """Return the row of a cell that was not tried."""
     return _blank(request, state, cause)
+
+
+def owner_of(one: Cell | CellRequest) -> str:
+    """Return who shares a measurement: an architecture, or one model alone where its weights are its own."""
+    if isinstance(one, Cell):
+        architecture, name, random = one.architecture, one.model, one.random_weights
+    else:
+        architecture, name, random = one.model.architecture, one.model.name, one.model.weights is None
+    return architecture if random else f"{architecture} {name}"
+
+
+def identity_of(one: Cell | CellRequest) -> str:
+    """Return what tells a measurement from all others of a bench: whose it is, of what, on what."""
+    lengths = one.workload.lengths
+    texts = f" | {hashlib.sha256(repr(lengths).encode()).hexdigest()[:8]}" if lengths else ""
+    return f"{owner_of(one)} | {one.key.partition(' | ')[2]}{texts}"
 
 
 def told_cell(cell: Cell) -> JSON:

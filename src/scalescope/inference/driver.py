@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from scalescope.executors import Event, Executor, Task
-from scalescope.inference.cell_results import told_cell, without_running
+from scalescope.inference.cell_results import identity_of, owner_of, told_cell, without_running
 from scalescope.inference.crossing import plain
 from scalescope.inference.group import Group
 from scalescope.ledgers import Ledger
@@ -65,10 +65,10 @@ class Driver:
         needs
             What each task reserves, such as a share of a GPU; see `Task`.
         """
-        self._done = {point.key for point in self._ledger.points()}
-        self._asked = {request.key for group in groups for request in group.requests}
+        self._done = {identity_of(cell) for cell in self.cells()}
+        self._asked = {identity_of(request) for group in groups for request in group.requests}
         self._seconds = {
-            request.key: request.expected.seconds
+            identity_of(request): request.expected.seconds
             for group in groups
             for request in group.requests
             if request.expected is not None and request.expected.seconds is not None
@@ -87,13 +87,13 @@ class Driver:
 
     def _left(self, group: Group) -> Group | None:
         """Return the group without the cells that are known; None if nothing of it is left."""
-        requests = tuple(one for one in group.requests if one.key not in self._done)
+        requests = tuple(one for one in group.requests if identity_of(one) not in self._done)
         if not requests and group.wall is None:
             return None
         known = tuple(
             (cell.setting, cell.workload.length, cell.state)
             for cell in self.cells()
-            if cell.architecture == _architecture(group)
+            if owner_of(cell) == owner_of(group.requests[0])
         )
         return replace(group, requests=requests or group.requests, known=known)
 
@@ -124,9 +124,9 @@ class Driver:
     def _record(self, task: str, cell: Cell) -> None:
         """Write a cell down; one that was not tried may be another time, so that it is not kept."""
         self._begun.pop(task, None)
-        self._done.add(cell.key)
+        self._done.add(identity_of(cell))
         if cell.state in TRIED:
-            self._ledger.record_point(task, cell.key, told_cell(cell))
+            self._ledger.record_point(task, identity_of(cell), told_cell(cell))
         self._last = f"{cell.model} {cell.workload.name}: {cell.state}"
 
     def _lost(self, key: str, group: Group, cause: str) -> None:
@@ -145,7 +145,7 @@ class Driver:
     def _give_up(self, key: str, group: Group, at: str, cause: str) -> None:
         """Record the cell under way as killed; where none was, all that is left."""
         for request in group.requests:
-            if request.key not in self._done and at in ("", request.key):
+            if identity_of(request) not in self._done and at in ("", request.key):
                 told = f"the worker died {MAX_LOSSES} times: {cause}"
                 self._record(key, without_running(request, "killed", told))
 
@@ -165,10 +165,6 @@ class Driver:
                 last=self._last,
             )
         )
-
-
-def _architecture(group: Group) -> str:
-    return group.requests[0].model.architecture
 
 
 def _task_key(group: Group) -> str:

@@ -241,9 +241,10 @@ def fetch(name: str, *, download_weights: bool) -> Path:
     """
     try:
         import huggingface_hub as hub
+        from huggingface_hub import constants
     except ImportError:
         raise MissingExtraError("huggingface_hub", "bench") from None
-    away = not reachable(hub.constants.ENDPOINT) or hub.constants.HF_HUB_OFFLINE
+    away = not reachable(constants.ENDPOINT) or constants.HF_HUB_OFFLINE
     wanted = ["config.json", *(["*.safetensors", "*.safetensors.index.json"] if download_weights else [])]
     return Path(
         hub.snapshot_download(name, allow_patterns=wanted, etag_timeout=PATIENCE, local_files_only=away)

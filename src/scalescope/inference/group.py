@@ -78,7 +78,7 @@ class _Session:
         for setting, length, state in self.group.known:
             self.ended.setdefault(setting, {})[length] = state
         for request in sorted(self.group.requests, key=lambda one: one.workload.length):
-            if request.workload.length not in self.ended.get(request.setting, {}):
+            if self.group.wall is None or request.workload.length not in self.ended.get(request.setting, {}):
                 yield request
         if self.group.wall is not None:
             for request in {one.setting: one for one in self.group.requests}.values():

@@ -188,14 +188,10 @@ def module_tensors(module: Any, *, buffers: bool = True) -> Iterable[Any]:
 
 
 def tensor_bytes(tensors: Iterable[Any]) -> int:
-    """Sum the storages behind tensors, each once."""
-    sizes = {}
+    """Sum the bytes of tensors; those that are the same memory, such as tied weights, once."""
+    sizes: dict[int, int] = {}
     for tensor in tensors:
-        if tensor.is_quantized:
-            sizes[id(tensor)] = tensor.numel() * tensor.element_size()
-        elif not tensor.is_meta:
-            storage = tensor.untyped_storage()
-            sizes[storage.data_ptr()] = max(
-                sizes.get(storage.data_ptr(), 0), tensor.numel() * tensor.element_size()
-            )
+        if not tensor.is_meta:
+            place = id(tensor) if tensor.is_quantized else tensor.data_ptr()
+            sizes[place] = max(sizes.get(place, 0), tensor.numel() * tensor.element_size())
     return sum(sizes.values())

@@ -57,11 +57,14 @@ class Settings:
     force: bool = False
     """Try also what is predicted not to fit."""
     to_the_wall: bool = False
+    recalibrate: bool = False
+    """Measure this machine again, even if it is known."""
     seed: int = 0
     watts: float | None = None
     cache: Path | None = None
     """Folder of generated weights; None for the user's."""
     cache_bytes: int | None = CACHE_BYTES
+    """What that folder may keep; None for all."""
 
     def __post_init__(self) -> None:
         if not self.models:
