@@ -17,7 +17,6 @@ import tempfile
 from pathlib import Path
 
 from process_tree import Cost, calibrate_once, compute_cpu, run_bench, say
-
 from scalescope.points import Cells
 
 MODEL, LENGTHS, GOAL_S = "bert-base-uncased", (128, 512, 1024), 13.0

@@ -4,11 +4,11 @@
 
 Ours: one `scalescope bench` of 8 models at 4 lengths, random weights written and machine calibrated
 beforehand, report included. Overhead is what the whole process tree used less the timed calls, warm-up
-included (wall and CPU seconds); cells that cannot run do not count. The peer, optimum-benchmark, lives in a virtual
-environment of its own (transformers < 5), measures a set of cells that was chosen beforehand (`SHARED`) with
-its process launcher, all in one command, and ours measures the same cells in one command before and after
-it, from the same files: fp32, sdpa, one thread, batch 1. It is credited with every call it makes, warm-up
-and memory runs included. It runs in three ways:
+included (wall and CPU seconds); cells that cannot run do not count. The peer, optimum-benchmark, lives in a
+virtual environment of its own (transformers < 5), measures cells that were chosen beforehand (`SHARED`) with
+its process launcher, all in one command, and ours measures the same cells in one command before and after it,
+from the same files: fp32, sdpa, one thread, batch 1. The peer is credited with every call it makes, warm-up
+and memory runs included, at its wall time. It runs in three ways:
 
 - `5 repeats`: two warm-ups and five repeats, no memory: the least that gives an interval;
 - `5 repeats, memory`: the same with its memory tracker, as ours measures memory too;
@@ -31,6 +31,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from process_tree import (
     Cost,
     calibrate_once,
@@ -41,7 +42,6 @@ from process_tree import (
     run_tree,
     say,
 )
-
 from scalescope.inference.repeats import median_interval
 from scalescope.points import Cells
 
@@ -56,13 +56,8 @@ MODELS = (
     "facebook/opt-125m",
 )
 LENGTHS = (128, 512, 1024, 2048)
-SHARED = (
-    "distilbert/distilbert-base-uncased",
-    "bert-base-uncased",
-    "openai-community/gpt2",
-    "EleutherAI/pythia-160m",
-)
-"""All have sdpa in the peer's transformers too."""
+SHARED = ("albert/albert-base-v2", "bert-base-uncased", "openai-community/gpt2", "EleutherAI/pythia-160m")
+"""The peer hands DistilBERT an input that it does not take, and its transformers has no sdpa for ELECTRA."""
 SHARED_LENGTHS = (128, 512)
 WAYS: Mapping[str, Mapping[str, Any]] = {
     "5 repeats": {"iterations": 5, "duration": 0, "warmup_runs": 2},
@@ -169,9 +164,7 @@ def peer(
     told = json.loads(results.read_text("utf-8"))
     compute = sum(map(compute_of_peer, told["cells"]))
     name = f"optimum-benchmark {told['versions']['optimum-benchmark']}, {way}"
-    overhead = Overhead(
-        way=name, cells=len(keys), cost=cost, compute_wall_s=compute, compute_cpu_s=compute
-    )
+    overhead = Overhead(way=name, cells=len(keys), cost=cost, compute_wall_s=compute, compute_cpu_s=compute)
     samples = {(cell["model"], cell["length"]): cell["samples"] for cell in told["cells"]}
     return overhead, samples, told["versions"]
 

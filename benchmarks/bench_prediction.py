@@ -11,7 +11,7 @@ From the cells of a bench (`cells.json` and `calibration.json` in its folder):
 - fit: cells predicted to fit that did not. Goal: none.
 
 Shared cells (same architecture) and cells in doubt do not count. With `--speed`: CPU and wall seconds of
-`scalescope bench --all --predict` with a kept calibration. Goal: 10 s.
+`scalescope bench --set core --predict` with a kept calibration. Goal: 10 s.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from process_tree import calibrate_once, own_environment, run_tree, say
 
+from process_tree import calibrate_once, own_environment, run_tree, say
 from scalescope.cost.anatomy import Anatomy
 from scalescope.cost.calibration import Calibration, LeftOut, errors_left_out
-from scalescope.cost.corrections import Sample, group_of, samples_of
+from scalescope.cost.corrections import group_of, samples_of
 from scalescope.errors import InputError
 from scalescope.inference.finding_models import find_model
 from scalescope.points import Cell, Cells, read_cells, read_json
@@ -184,7 +184,7 @@ def peaks(cells: Sequence[Cell]) -> Iterator[tuple[str, float]]:
 def measure_speed(repeats: int, cache: Path) -> None:
     """Time the prediction of the whole registry."""
     calibrate_once(cache)
-    command = [sys.executable, "-m", "scalescope", "bench", "--all", "--predict", "--json"]
+    command = [sys.executable, "-m", "scalescope", "bench", "--set", "core", "--predict", "--json"]
     log = cache / "predict.json"
     costs = [run_tree(command, environment=own_environment(cache), log=log) for _ in range(repeats)]
     cells = Cells.from_dict(json.loads(log.read_text("utf-8")))

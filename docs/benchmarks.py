@@ -24,7 +24,7 @@ RESULTS = HERE.parent / "benchmarks" / "results"
 PAGES = (HERE / "benchmarks.md", HERE / "protocol.md", HERE / "uncertainty.md")
 MARKED = re.compile(r"(<!-- begin ([\w -]+) -->\n)(.*?)(<!-- end \2 -->)", re.DOTALL)
 NOT_MEASURED = "Not measured yet.\n"
-KNOWN = ("recipe", "study_cost", "coverage")
+KNOWN = ("recipe", "study_cost", "coverage", "bench_overhead", "bench_bert", "bench_prediction")
 """Benchmarks with a section of their own; all others follow in one."""
 
 Line = Mapping[str, Any]
@@ -95,7 +95,7 @@ def text_of(value: Any) -> str:
             else format_significant(value)
         )
     if isinstance(value, Mapping):
-        return ", ".join(f"{key} {text_of(item)}" for key, item in value.items())
+        return ", ".join(f"{text_of(str(key))} {text_of(item)}" for key, item in value.items())
     if isinstance(value, (list, tuple)):
         return ", ".join(map(text_of, value))
     return str(value).replace("|", "\\|")
@@ -203,6 +203,16 @@ def study_cost(lines: Sequence[Line]) -> str:
     return plain_tables(found) if found else NOT_MEASURED
 
 
+def bench(name: str) -> Callable[[Sequence[Line]], str]:
+    """One benchmark of the bench, as it stands."""
+
+    def block(lines: Sequence[Line]) -> str:
+        found = of(lines, name)
+        return plain_tables(found) if found else NOT_MEASURED
+
+    return block
+
+
 def coverage(lines: Sequence[Line]) -> str:
     """How often the default intervals hold the truth: a row a design, for either level."""
     found = [line for line in of(lines, "coverage") if line.get("default")]
@@ -306,6 +316,9 @@ BLOCKS: dict[str, Callable[[Sequence[Line]], str]] = {
     "trunk": trunk,
     "study cost": study_cost,
     "coverage": coverage,
+    "bench overhead": bench("bench_overhead"),
+    "bench bert": bench("bench_bert"),
+    "bench prediction": bench("bench_prediction"),
     "others": others,
     "recipe": lambda _: constant_table("training/recipe.py", inside="Recipe"),
     "design": lambda _: constant_table("studies/design.py", "studies/tune.py"),

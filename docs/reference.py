@@ -97,8 +97,8 @@ def page() -> str:
         "## Results",
         "",
         "Those with a schema go to JSON and back by `to_dict()` and `from_dict()`; all these but `Cells` and",
-        "`Contents` also have `summary()`, text for a terminal, and `frame()`, tidy rows for a data frame. The",
-        "others are parts of them.",
+        "`Contents` also have `summary()`, text for a terminal, and `frame()`, tidy rows for a data frame.",
+        "The others are parts of them.",
         "",
         *(
             line

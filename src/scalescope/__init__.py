@@ -2,8 +2,8 @@
 
 The public verbs, in the order of the work: `load_runs` or `study`, `fit`, `compare`, `forecast`, `plan`,
 `diagnose`, `next_run`, `report`, `plot`; `extrapolate` for one curve, `reproduce` for what papers print, and
-`demo` for all of it on a bundled table; `bench`, `recommend` and `audit` for models and what they need. They are
-imported when they are first used, so that `import scalescope` costs nothing.
+`demo` for all of it on a bundled table; `bench`, `recommend` and `audit` for models and what they need. They
+are imported when they are first used, so that `import scalescope` costs nothing.
 """
 
 from __future__ import annotations

@@ -68,7 +68,7 @@ class BenchOptions:
     threads
         Of the processor, for each cell.
     memory
-        What each cell may use; what is free by default.
+        What each cell may use beside the libraries; what is free by default.
     cell_time
         A cell that takes longer is ended.
     target
@@ -83,6 +83,8 @@ class BenchOptions:
         Measure this machine again, for the predictions and the physics gate.
     watts
         Power that is assumed for energy where nothing meters it.
+    grid
+        Country whose electricity it is, such as France or DEU, for carbon.
     seed
         Of weights and texts.
     cache
@@ -112,6 +114,7 @@ class BenchOptions:
     force: Annotated[bool, Parameter(negative="", show_default=False)] = False
     calibrate: Annotated[bool, Parameter(negative="", show_default=False)] = False
     watts: float | None = None
+    grid: str | None = None
     seed: int = 0
     cache: Path | None = None
     keep: Bytes = 20_000_000_000
@@ -153,6 +156,7 @@ class BenchOptions:
             to_the_wall=self.to_the_wall,
             seed=self.seed,
             watts=self.watts,
+            grid=self.grid,
             recalibrate=self.calibrate,
             cache=self.cache,
             cache_bytes=self.keep,

@@ -19,7 +19,7 @@ from scalescope.inference.cell_results import identity_of, owner_of, without_run
 from scalescope.inference.cgroups import free_bytes
 from scalescope.inference.distributions import Distribution, read_distribution
 from scalescope.inference.driver import Driver, Status
-from scalescope.inference.finding_models import find_model
+from scalescope.inference.finding_models import doubts_about, find_model
 from scalescope.inference.group import Group, passed_over
 from scalescope.inference.machine import describe_machine
 from scalescope.inference.models import Model
@@ -132,13 +132,29 @@ def find_models(names: Iterable[str]) -> tuple[tuple[Model, ...], tuple[Finding,
                 findings.append(_namesake(name, model))
     if last is not None and not found:
         raise last
-    return tuple(found.values()), tuple(findings)
+    return tuple(found.values()), (*findings, *_doubts(found.values()))
+
+
+def _doubts(models: Iterable[Model]) -> tuple[Finding, ...]:
+    """Say what is not certain about the models, each kind of doubt once."""
+    by_code: dict[str, list[Finding]] = {}
+    for model in models:
+        for finding in doubts_about(model):
+            alike = by_code.setdefault(finding.code, [])
+            if finding not in alike:
+                alike.append(finding)
+    return tuple(
+        alike[0]
+        if len(alike) == 1
+        else replace(alike[0], text=f"{alike[0].text} So with {len(alike) - 1} more.")
+        for alike in by_code.values()
+    )
 
 
 def _namesake(name: str, model: Model) -> Finding:
     text = f"{name} was left out: another model of this bench is called {model.name}, too."
     return Finding(
-        code="BEN100", text=text, hint="Rename its folder or file, or give each a bench of its own."
+        code="BEN101", text=text, hint="Rename its folder or file, or give each a bench of its own."
     )
 
 
@@ -176,6 +192,7 @@ def requests_of(
                     effort=settings.effort,
                     matmul_flop_per_s=calibration.rates.ceiling(dtype),
                     watts=settings.watts,
+                    grid=settings.grid,
                 )
                 expected = predict(
                     model.anatomy,
@@ -211,7 +228,7 @@ def _groups(
 
     A model with weights of its own is always measured, so that they are read.
     """
-    seen = set()
+    seen: set[str] = set()
     for model in models:
         owners = {owner_of(request) for request in asked[model.name]}
         if owners <= seen:
@@ -259,9 +276,9 @@ def _in_order(
             keys |= dict.fromkeys(key for key, cell in known.items() if owner_of(cell) in owners)
         found = [known[key] for key in keys if key in known]
         found += _not_tried(asked[model.name], found)
-        order = {_without_model(request.key): place for place, request in enumerate(asked[model.name])}
+        order = {identity_of(request): place for place, request in enumerate(asked[model.name])}
         last = len(order)
-        found.sort(key=lambda cell: (order.get(_without_model(cell.key), last), cell.workload.length))
+        found.sort(key=lambda cell: (order.get(identity_of(cell), last), cell.workload.length))
         out += [cell if cell.model == model.name else _shared(cell, model) for cell in found]
     return tuple(out)
 

@@ -9,12 +9,13 @@ from typing import Any
 import msgspec
 
 from scalescope.cost.calls import count_call
+from scalescope.cost.grids import find_grid
 from scalescope.executors import JSON
 from scalescope.inference.failures import classify
 from scalescope.inference.outcomes import Outcome
 from scalescope.inference.probe import Measured
 from scalescope.inference.requests import CellRequest
-from scalescope.points import Cell, Load, State
+from scalescope.points import Cell, Energy, Load, State
 
 
 def cell_of(request: CellRequest, outcome: Outcome) -> Cell:
@@ -32,7 +33,9 @@ def cell_of(request: CellRequest, outcome: Outcome) -> Cell:
     if state != "ok" or outcome.result is None:
         return cell
     measured = msgspec.convert(outcome.result["measured"], Measured)
-    count = count_call(request.model.anatomy, request.workload, attention=request.attention)
+    count = count_call(
+        request.model.anatomy, request.workload, attention=request.attention, dtype=request.dtype
+    )
     return replace(
         cell,
         params=measured.params,
@@ -40,7 +43,7 @@ def cell_of(request: CellRequest, outcome: Outcome) -> Cell:
         memory=measured.memory,
         timing=measured.timing,
         first_token=measured.first_token,
-        energy=measured.energy,
+        energy=_with_carbon(measured.energy, request.grid),
         flop=count.flop,
         computed_tokens=measured.computed_tokens,
         notes=(*measured.notes, *(str(finding) for finding in measured.findings)),
@@ -92,6 +95,14 @@ def _blank(request: CellRequest, state: State, cause: str) -> Cell:
         expected=request.expected,
         random_weights=model.weights is None,
     )
+
+
+def _with_carbon(energy: Energy | None, country: str | None) -> Energy | None:
+    """Add what the energy emits where the electricity is from."""
+    if energy is None or country is None:
+        return energy
+    grid = find_grid(country)
+    return replace(energy, grams=grid.grams(energy.joules), grid=f"{grid.name} {grid.year}")
 
 
 def _load_told(outcome: Outcome) -> Load | None:

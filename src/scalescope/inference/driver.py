@@ -12,10 +12,10 @@ import msgspec
 
 from scalescope.executors import Event, Executor, Task
 from scalescope.inference.cell_results import identity_of, owner_of, told_cell, without_running
-from scalescope.inference.crossing import plain
+from scalescope.inference.crossing import built, plain
 from scalescope.inference.group import Group
 from scalescope.ledgers import Ledger
-from scalescope.points import TRIED, Cell
+from scalescope.points import TRIED, Cell, Finding
 
 FUNCTION = "scalescope.inference.group:run"
 MAX_LOSSES = 2
@@ -117,6 +117,8 @@ class Driver:
             self._record(event.key, msgspec.convert(event.data["cell"], Cell))
         elif event.kind == "done":
             del self._groups[event.key]
+            for told in event.data.get("findings", ()):
+                self._ledger.record_finding(built(Finding, told))
             self._ledger.finish(event.key)
         elif event.kind in ("failed", "lost"):
             self._lost(event.key, group, event.data.get("cause", "its worker died"))

@@ -17,6 +17,7 @@ from scalescope.errors import ScalescopeError
 from scalescope.executors import JSON
 from scalescope.inference.cell_results import cell_of, told_cell, without_running
 from scalescope.inference.crossing import built, plain
+from scalescope.inference.limits import Resident
 from scalescope.inference.nursery import LIBRARIES, Nursery
 from scalescope.inference.requests import CellRequest, Limits
 from scalescope.inference.wall import WallSearch, next_length
@@ -58,7 +59,7 @@ def run(payload: JSON, emit: Emit) -> JSON:
         from scalescope.inference.weights import evict
 
         evict(group.requests[0].cache, group.cache_bytes)
-    return {}
+    return {"findings": [plain(finding) for finding in nursery.findings]}
 
 
 @dataclass(slots=True)
@@ -106,12 +107,20 @@ class _Session:
             outcome = self.nursery.run(
                 "scalescope.inference.probe:run",
                 {"request": plain(request), "weights": weights},
-                request.limits,
+                self._limits(request),
                 spawn=request.device.startswith("cuda"),
             )
         except ScalescopeError as error:
             return without_running(request, "other", f"{error} {error.hint}".strip())
         return replace(cell_of(request, outcome), started=started, wall_s=time.time() - started)
+
+    def _limits(self, request: CellRequest) -> Limits:
+        """Add what the libraries hold in the warm parent: a cell begins with it and may use the rest."""
+        self.nursery.warm_up()
+        parent = None if self.nursery.pid is None else Resident.of(self.nursery.pid)
+        if parent is None or request.limits.memory_bytes is None:
+            return request.limits
+        return replace(request.limits, memory_bytes=request.limits.memory_bytes + parent.resident)
 
     def _weights(self, request: CellRequest) -> str | Cell:
         """Return the path of the weights, written in a process of their own the first time."""
@@ -122,7 +131,7 @@ class _Session:
             outcome = self.nursery.run(
                 "scalescope.inference.probe:prepare",
                 {"request": plain(request)},
-                Limits(memory_bytes=request.limits.memory_bytes),
+                Limits(memory_bytes=self._limits(request).memory_bytes),
             )
             if outcome.kind != "done" or outcome.result is None:
                 return cell_of(request, outcome)

@@ -53,6 +53,8 @@ class CellRequest:
     """Ceiling of this machine for the dtype, for the physics gate."""
     watts: float | None = None
     """Stated power, where nothing meters it."""
+    grid: str | None = None
+    """Country whose electricity it is, for carbon."""
     expected: Expectation | None = None
 
     @property

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import get_args
 
+from scalescope.cost.grids import find_grid
 from scalescope.errors import InputError, nearest
 from scalescope.inference.requests import Effort
 from scalescope.points import Attention, Batching, Dtype, Kind
@@ -61,6 +62,8 @@ class Settings:
     """Measure this machine again, even if it is known."""
     seed: int = 0
     watts: float | None = None
+    grid: str | None = None
+    """Country whose electricity it is, for carbon; a code or name of `cost.grids`."""
     cache: Path | None = None
     """Folder of generated weights; None for the user's."""
     cache_bytes: int | None = CACHE_BYTES
@@ -76,6 +79,8 @@ class Settings:
             for value in values:
                 if value not in known:
                     raise InputError(f"no {name} is called {value!r}", hint=nearest(str(value), known))
+        if self.grid is not None:
+            find_grid(self.grid)
         if self.threads < 1:
             raise InputError(f"threads must be at least 1, got {self.threads}")
         if not self.seconds > 0:

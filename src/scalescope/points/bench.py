@@ -8,6 +8,7 @@ itself, such as negative memory, is never kept.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from statistics import median
@@ -156,6 +157,10 @@ class Energy:
     joules: float
     source: str
     """`RAPL package`, `NVML`, or the stated power model with its watts."""
+    grams: float | None = None
+    """CO2 equivalent, where a grid was named."""
+    grid: str = ""
+    """Country and year of the grid."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -326,6 +331,18 @@ class Cells:
             if owner == cell.model and cell not in alike:
                 alike.append(cell)
         return self.only(cell for alike in kept.values() for cell in alike)
+
+    def frame(self) -> list[dict[str, Any]]:
+        """Tidy rows, one a cell, parts in columns of their own."""
+        from scalescope.points.bench_files import flat_row
+
+        return [flat_row(cell) for cell in self.cells]
+
+    def summary(self) -> str:
+        """One line: how many models and cells, and how the cells ended; `bench_text` shows them all."""
+        states = Counter(cell.state for cell in self.cells)
+        told = ", ".join(f"{n} {state.replace('_', ' ')}" for state, n in states.most_common())
+        return f"{self.title}: {len(self.models)} models, {len(self)} cells ({told or 'none'})"
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready values; `from_dict` reads them back."""

@@ -12,6 +12,7 @@ from scalescope.cost.devices import DEVICES
 from scalescope.deployment import (
     MemoryWall,
     Scaling,
+    Strategies,
     bench_tables,
     find_walls,
     fit_scaling,
@@ -119,10 +120,17 @@ def bench_contents(cells: Cells) -> BenchContents:
         scaling=scaling,
         memory_walls=() if scaling is None else _memory_walls(cells, scaling, limits),
         walls=find_walls(cells, limits=limits),
-        strategies=strategies(cells, limits=limits) if ran else None,
+        strategies=_strategies(cells, limits) if ran else None,
         command=cells.command,
         findings=cells.findings,
     )
+
+
+def _strategies(cells: Cells, limits: Mapping[str, Positions]) -> Strategies | None:
+    try:
+        return strategies(cells, limits=limits)
+    except InputError:  # no cell of a plain length, as with unequal texts or decode alone
+        return None
 
 
 def _memory_walls(cells: Cells, scaling: Scaling, limits: Mapping[str, Positions]) -> tuple[MemoryWall, ...]:
