@@ -45,7 +45,7 @@ from process_tree import (
 from scalescope.inference.repeats import median_interval
 from scalescope.points import Cells
 
-MODELS = (
+MODELS: tuple[str, ...] = (
     "distilbert/distilbert-base-uncased",
     "bert-base-uncased",
     "google/electra-small-discriminator",
@@ -55,10 +55,15 @@ MODELS = (
     "EleutherAI/pythia-160m",
     "facebook/opt-125m",
 )
-LENGTHS = (128, 512, 1024, 2048)
-SHARED = ("albert/albert-base-v2", "bert-base-uncased", "openai-community/gpt2", "EleutherAI/pythia-160m")
+LENGTHS: tuple[int, ...] = (128, 512, 1024, 2048)
+SHARED: tuple[str, ...] = (
+    "albert/albert-base-v2",
+    "bert-base-uncased",
+    "openai-community/gpt2",
+    "EleutherAI/pythia-160m",
+)
 """The peer hands DistilBERT an input that it does not take, and its transformers has no sdpa for ELECTRA."""
-SHARED_LENGTHS = (128, 512)
+SHARED_LENGTHS: tuple[int, ...] = (128, 512)
 WAYS: Mapping[str, Mapping[str, Any]] = {
     "5 repeats": {"iterations": 5, "duration": 0, "warmup_runs": 2},
     "5 repeats, memory": {"iterations": 5, "duration": 0, "warmup_runs": 2, "memory": True},
@@ -137,7 +142,7 @@ def write_folders(names: Iterable[str], into: Path) -> dict[str, Path]:
         folders[name] = folder = into / name.replace("/", "--")
         if not (folder / "model.safetensors").is_file():
             config = CONFIG_MAPPING[model.model_type](**model.config)
-            AutoModel.from_config(config).save_pretrained(folder)
+            AutoModel.from_config(config).save_pretrained(folder)  # type: ignore[no-untyped-call]  # theirs
     return folders
 
 
@@ -254,12 +259,12 @@ def main() -> None:
     """Measure both sides in turn."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--peer-python", type=Path, help="Python with optimum-benchmark")
-    parser.add_argument("--ways", default=",".join(way.replace(",", ";") for way in WAYS))
+    parser.add_argument("--ways", default="; ".join(WAYS), help="of the peer, separated by semicolons")
     parser.add_argument("--quick", action="store_true", help="one small model at one length, one way")
     parser.add_argument("--folder", type=Path, help="for calibration, weights and benches; kept")
     options = parser.parse_args()
     models, lengths, shared, shared_lengths = MODELS, LENGTHS, SHARED, SHARED_LENGTHS
-    ways = [way.replace(";", ",") for way in options.ways.split(",")]
+    ways = [way.strip() for way in options.ways.split(";")]
     if options.quick:
         models = shared = SHARED[:1]
         lengths = shared_lengths = (128,)

@@ -8,12 +8,25 @@ from pathlib import Path
 import msgspec
 
 from scalescope.cost import Anatomy, Positions
+from scalescope.cost.calibration import Calibration
+from scalescope.cost.rates import Curve, MatmulTable, Rates
 from scalescope.executors import Event
 from scalescope.inference.crossing import built
 from scalescope.inference.group import Group
 from scalescope.inference.models import Model
 from scalescope.inference.requests import CellRequest
 from scalescope.points import Cell, Timing, Workload
+
+TABLE = MatmulTable(rows=(1, 256), inner=(64, 4096), columns=(64, 4096), flop_per_s=(1e10,) * 4 + (1e11,) * 4)
+CALIBRATION = Calibration(
+    rates=Rates(
+        matmul={"fp32": TABLE, "bf16": TABLE},
+        sdpa={"fp32": Curve(sizes=(128.0, 2048.0), rates=(3e10, 6e10))},
+        copy=Curve(sizes=(1e5, 1e8), rates=(4e10, 1e10)),
+        launch_s=1e-5,
+    )
+)
+"""Of no machine: a bench with it measures nothing beforehand."""
 
 
 def model(name="lab/small", *, limit=None, architecture="a1"):
@@ -60,6 +73,7 @@ class ScriptedNursery:
     """Answers calls as a script says: `answer(function, request)` gives an outcome, or raises."""
 
     pid = None
+    findings = ()
 
     def __init__(self, answer):
         self.answer = answer

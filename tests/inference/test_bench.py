@@ -6,10 +6,8 @@ from dataclasses import replace
 from itertools import combinations
 
 import pytest
-from bench_doubles import ScriptedExecutor
+from bench_doubles import CALIBRATION, ScriptedExecutor
 
-from scalescope.cost.calibration import Calibration
-from scalescope.cost.rates import Curve, MatmulTable, Rates
 from scalescope.errors import InputError, LedgerError
 from scalescope.inference import bench as bench_module
 from scalescope.inference.bench import expect, find_models, measure
@@ -18,16 +16,6 @@ from scalescope.inference.settings import Settings
 from scalescope.ledgers import Ledger
 
 pytest.importorskip("psutil")
-
-TABLE = MatmulTable(rows=(1, 256), inner=(64, 4096), columns=(64, 4096), flop_per_s=(1e10,) * 4 + (1e11,) * 4)
-CALIBRATION = Calibration(
-    rates=Rates(
-        matmul={"fp32": TABLE, "bf16": TABLE},
-        sdpa={"fp32": Curve(sizes=(128.0, 2048.0), rates=(3e10, 6e10))},
-        copy=Curve(sizes=(1e5, 1e8), rates=(4e10, 1e10)),
-        launch_s=1e-5,
-    )
-)
 
 
 def settings(*models, **changed):

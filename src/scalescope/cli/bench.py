@@ -6,7 +6,7 @@ import shlex
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, Parameter
 
@@ -14,6 +14,9 @@ from scalescope.cli.bench_options import BenchOptions, Words
 from scalescope.cli.options import AsJson, Strict, parse_columns
 from scalescope.cli.output import answer
 from scalescope.errors import InputError
+
+if TYPE_CHECKING:
+    from scalescope.points import Cells
 
 bench = App(
     name="bench",
@@ -88,7 +91,7 @@ def measure(
         as_json=as_json,
         findings=cells.findings,
         strict=strict,
-        next_step=f"open {out / 'report.html'} in a browser, or scalescope recommend {out} --length 512",
+        next_step=f"open {out / 'report.html'} in a browser, or scalescope recommend {out}{_longest(cells)}",
     )
 
 
@@ -199,6 +202,12 @@ def _rates_of(
 
 def _command(models: Iterable[str], every: str | None) -> str:
     return shlex.join(["scalescope", "bench", *models, *(["--set", every] if every else [])])
+
+
+def _longest(cells: Cells) -> str:
+    """Ask for the longest text that ran, so that the next step has an answer."""
+    ran = [cell.workload.length for cell in cells if cell.ok]
+    return f" --length {max(ran)}" if ran else ""
 
 
 def _words() -> list[str]:

@@ -14,12 +14,15 @@ from scalescope.points import BenchMachine
 
 def describe_machine(rates: Rates) -> BenchMachine:
     """Return what is known of this machine, its measured ceilings included."""
+    from importlib.metadata import version
+
     import psutil
 
     total = psutil.virtual_memory().total
     room = headroom()
     return rates.machine(
         processor=processor_name(),
+        libraries={**rates.libraries, "transformers": version("transformers")},
         cores=float(cores()),
         memory_bytes=total if room is None else min(total, room),
         device_memory_bytes=_device_memory(rates.device),
