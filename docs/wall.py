@@ -56,8 +56,8 @@ def by_configuration() -> list[str]:
         "",
         (
             f"Of the {len(models)} entries of the core set, {len(models) - len(ends)} can take {LENGTH} "
-            f"tokens and {len(ends)} cannot: their position table (or what stands for it) is shorter. That is a property of "
-            "the checkpoint, on any machine."
+            f"tokens and {len(ends)} cannot: their position table (or what stands for it) is shorter. "
+            "That is a property of the checkpoint, on any machine."
         ),
         "",
         *table(["positions", "entries"], kinds.most_common()),
@@ -181,7 +181,8 @@ def growth(cells: Cells) -> list[str]:
         "",
         (
             f"For {len(known)} of the architectures the time has a quadratic part. It exceeds the linear "
-            f"part from {known[len(known) // 2]:.0f} tokens on in the median (from {known[0]:.0f} to {known[-1]:.0f})."
+            f"part from {known[len(known) // 2]:.0f} tokens on in the median "
+            f"(from {known[0]:.0f} to {known[-1]:.0f})."
         ),
         "",
     ]

@@ -7,6 +7,7 @@ import json
 import pytest
 from bench_doubles import CALIBRATION, ScriptedExecutor
 
+from scalescope.inference import asking
 from scalescope.inference import bench as bench_module
 from scalescope.points import read_cells
 
@@ -16,9 +17,9 @@ pytest.importorskip("psutil")
 @pytest.fixture(autouse=True)
 def machine(monkeypatch):
     """Know this machine already, ask no hub, run no process."""
-    find = bench_module.find_model
+    find = asking.find_model
     monkeypatch.setattr(bench_module, "calibration_of", lambda *_, **__: CALIBRATION)
-    monkeypatch.setattr(bench_module, "find_model", lambda name: find(name, online=False))
+    monkeypatch.setattr(asking, "find_model", lambda name: find(name, online=False))
 
 
 @pytest.fixture
@@ -52,7 +53,7 @@ def scripted(monkeypatch):
         (["--memory", "lots"], "lots"),
         (["--cell-time", "0s"], "0s"),
         (["--target", "2"], "--target"),
-        (["--kind", "decode", "--new-tokens", "0"], "new_tokens"),
+        (["--kind", "decode", "--new-tokens", "0"], "new tokens"),
     ],
 )
 def test_a_bad_option_is_one_line_and_exit_code_2(command, words, said):

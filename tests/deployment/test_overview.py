@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from made_cells import MACHINE, make_cell, make_series, stopped
 
-from scalescope.deployment import bench_text
+from scalescope.deployment import bench_text, doubts_of
 from scalescope.deployment.overview import MARKS
 from scalescope.points import STATES, Cells, Finding
 
@@ -52,10 +52,21 @@ def test_doubtful_and_shared_figures_are_marked():
     assert "?: ran, but looks impossible" in text
 
 
-def test_findings_of_the_bench_and_of_its_meaning_are_printed_once(made):
-    text = bench_text(replace(made, findings=(Finding(code="BEN001", text="said"),) * 2))
-    assert text.count("BEN001: said") == 1
-    assert "BEN065" in text
+def test_findings_of_the_bench_and_of_its_meaning_are_told_once(made):
+    found = doubts_of(replace(made, findings=(Finding(code="BEN001", text="said"),) * 2))
+    assert [finding.code for finding in found].count("BEN001") == 1
+    assert "BEN065" in {finding.code for finding in found}
+
+
+def test_the_first_failed_cells_say_why():
+    cells = [
+        make_cell("one", 128),
+        *(stopped(f"m{n}", 128, "api_error", cause=f"why {n}") for n in range(10)),
+    ]
+    text = bench_text(Cells(cells=tuple(cells)))
+    assert "m0 " in text
+    assert ": api: why 0" in text
+    assert "and 2 more failed cells" in text
 
 
 @pytest.mark.parametrize("state", sorted(STATES))

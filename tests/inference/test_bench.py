@@ -9,7 +9,7 @@ import pytest
 from bench_doubles import CALIBRATION, ScriptedExecutor
 
 from scalescope.errors import InputError, LedgerError
-from scalescope.inference import bench as bench_module
+from scalescope.inference import asking
 from scalescope.inference.bench import expect, find_models, measure
 from scalescope.inference.registry import list_models
 from scalescope.inference.settings import Settings
@@ -33,8 +33,8 @@ def twins():
 
 
 def test_an_unknown_model_is_left_out_with_a_finding_and_the_rest_goes_on(tmp_path, monkeypatch):
-    find = bench_module.find_model
-    monkeypatch.setattr(bench_module, "find_model", lambda name: find(name, online=False))
+    find = asking.find_model
+    monkeypatch.setattr(asking, "find_model", lambda name: find(name, online=False))
     cells, _ = run(tmp_path / "b", settings("gpt2", "bert-base-uncasd"))
     assert {cell.state for cell in cells} == {"ok"}
     (finding,) = (one for one in cells.findings if one.code == "BEN100")
@@ -45,7 +45,7 @@ def test_an_unknown_model_is_left_out_with_a_finding_and_the_rest_goes_on(tmp_pa
 def test_two_models_of_one_name_are_not_taken_for_one(monkeypatch):
     one, other = twins()
     models = {"a": one, "b": replace(other, name=one.name), "c": one}
-    monkeypatch.setattr(bench_module, "find_model", models.__getitem__)
+    monkeypatch.setattr(asking, "find_model", models.__getitem__)
     found, findings = find_models(["a", "b", "c"])
     assert found == (one,)
     assert [finding.text for finding in findings] == [
@@ -79,7 +79,7 @@ def test_a_twin_that_was_measured_by_an_earlier_command_is_not_measured_again(tm
 def test_weights_of_its_own_are_read_even_where_the_architecture_was_measured(tmp_path, monkeypatch):
     one, other = twins()
     own = replace(other, weights=tmp_path)
-    monkeypatch.setattr(bench_module, "find_model", {"one": one, "own": own}.__getitem__)
+    monkeypatch.setattr(asking, "find_model", {"one": one, "own": own}.__getitem__)
     cells, executor = run(tmp_path / "b", settings("one", "own", lengths=(128,)))
     assert len(executor.ran) == 2
     assert [cell.shared_from for cell in cells] == ["", ""]
@@ -89,7 +89,7 @@ def test_a_configuration_that_was_edited_meanwhile_is_measured_anew(tmp_path, mo
     before, _ = twins()
     after = replace(before, architecture="edited")
     models = {"m": before}
-    monkeypatch.setattr(bench_module, "find_model", lambda name: models[name])
+    monkeypatch.setattr(asking, "find_model", lambda name: models[name])
     run(tmp_path / "b", settings("m", lengths=(128,)))
     models["m"] = after
     cells, executor = run(tmp_path / "b", settings("m", lengths=(128,)))

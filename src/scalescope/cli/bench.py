@@ -64,7 +64,7 @@ def measure(
     """
     from scalescope import workflow
     from scalescope.cli.bench_progress import showing
-    from scalescope.deployment import bench_text, predictions_text
+    from scalescope.deployment import bench_text, doubts_of, predictions_text
     from scalescope.executors import open_executor
 
     options = options or BenchOptions()
@@ -77,7 +77,7 @@ def measure(
             as_json=as_json,
             findings=cells.findings,
             strict=strict,
-            next_step=f"{_command(models, set_)} --out {out}",
+            next_step=shlex.join(word for word in _words() if word != "--predict"),
         )
     slots = 1 if executor == "local" else None
     with (
@@ -89,7 +89,7 @@ def measure(
         bench_text(cells),
         cells.to_dict(),
         as_json=as_json,
-        findings=cells.findings,
+        findings=doubts_of(cells),
         strict=strict,
         next_step=f"open {out / 'report.html'} in a browser, or scalescope recommend {out}{_longest(cells)}",
     )

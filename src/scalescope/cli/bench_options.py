@@ -81,6 +81,8 @@ class BenchOptions:
         Try also what is predicted not to fit.
     calibrate
         Measure this machine again, for the predictions and the physics gate.
+    again
+        Measure cells again that ended in these states, such as timeout,killed.
     watts
         Power that is assumed for energy where nothing meters it.
     grid
@@ -112,6 +114,7 @@ class BenchOptions:
     repeat_time: Seconds = 4.0
     to_the_wall: Annotated[bool, Parameter(negative="", show_default=False)] = False
     force: Annotated[bool, Parameter(negative="", show_default=False)] = False
+    again: Words = ()
     calibrate: Annotated[bool, Parameter(negative="", show_default=False)] = False
     watts: float | None = None
     grid: str | None = None
@@ -133,6 +136,7 @@ class BenchOptions:
         if not 0 < self.target < 1:
             raise InputError(f"--target must be between 0 and 1, got {self.target:g}", hint="0.03 means 3%.")
         dtypes: Any = tuple(_pieces(self.dtype))
+        again: Any = tuple(_pieces(self.again))
         attentions: Any = tuple(_pieces(self.attention))
         return Settings(
             models=tuple(models),
@@ -157,6 +161,7 @@ class BenchOptions:
             seed=self.seed,
             watts=self.watts,
             grid=self.grid,
+            again=again,
             recalibrate=self.calibrate,
             cache=self.cache,
             cache_bytes=self.keep,

@@ -98,7 +98,10 @@ def check_count(value: int, what: str) -> int:
         If it is below 1 or beyond 2^31 - 1.
     """
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MOST:
-        raise InputError(f"{what} must be a whole number from 1 to {MOST}, got {value!r}")
+        raise InputError(
+            f"{what} must be a whole number from 1 to {MOST}, got {value!r}",
+            hint="Such as 128,512,1024,2048.",
+        )
     return value
 
 

@@ -16,7 +16,7 @@ from scalescope.deployment.classes import (
 )
 from scalescope.deployment.columns import Column
 from scalescope.deployment.difference import BenchDifference, CellDifference, StateChange, compare_benches
-from scalescope.deployment.overview import bench_text
+from scalescope.deployment.overview import bench_text, doubts_of
 from scalescope.deployment.predictions_text import predictions_text
 from scalescope.deployment.recommendation import recommend
 from scalescope.deployment.recommendation_results import TASKS, Option, Recommendation, Rejected, Wanted
@@ -63,6 +63,7 @@ __all__ = [
     "choose_series",
     "classes_of",
     "compare_benches",
+    "doubts_of",
     "find_walls",
     "fit_scaling",
     "limit_of",

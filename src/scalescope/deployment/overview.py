@@ -8,11 +8,13 @@ from collections.abc import Mapping, Sequence
 from scalescope.deployment.choosing import Chosen, choose_series
 from scalescope.deployment.series import Series, is_usable
 from scalescope.deployment.walls import find_walls
-from scalescope.points import STATES, Cell, Cells, State
+from scalescope.points import STATES, TRIED, Cell, Cells, Finding, State
 from scalescope.units import format_count, format_seconds
 
 ROWS = 30
 """Most models that are listed one by one; beyond, a row is a category."""
+CAUSES = 8
+"""Most failed cells whose cause is told; the report has all."""
 LENGTHS = 8
 """Most columns: the longest ones are shown where a bench has more."""
 
@@ -34,7 +36,7 @@ MARKS: Mapping[State, str] = {
 
 
 def bench_text(cells: Cells, *, rows: int = ROWS) -> str:
-    """Write a bench for a terminal: throughput or state of every cell, the answer by length, and findings.
+    """Write a bench for a terminal: throughput or state of every cell, the answer by length, what failed.
 
     Parameters
     ----------
@@ -49,18 +51,34 @@ def bench_text(cells: Cells, *, rows: int = ROWS) -> str:
     chosen = choose_series(cells, distinct=many)
     lengths = sorted({cell.workload.length for one in chosen.series for cell in one.cells})[-LENGTHS:]
     matrix = _categories(chosen, lengths) if many else _models(chosen, lengths)
-    walls = find_walls(cells)
-    said = [f"  {one.text}" for one in walls.answers if one.length in lengths]
-    found = {str(finding): None for finding in (*cells.findings, *walls.findings)}
+    said = [f"  {one.text}" for one in find_walls(cells).answers if one.length in lengths]
     return "\n".join(
         [
             _head(cells, chosen),
             *matrix,
             *_legend(chosen, many),
             *said,
-            *(f"  {text}" for text in found),
+            *_failed(cells),
         ]
     )
+
+
+def doubts_of(cells: Cells) -> tuple[Finding, ...]:
+    """Return the findings of a bench and those about its figures, each once."""
+    if not len(cells):
+        return cells.findings
+    return tuple(dict.fromkeys((*cells.findings, *find_walls(cells).findings)))
+
+
+def _failed(cells: Cells) -> list[str]:
+    """Say of the first failed cells why."""
+    failed = [cell for cell in cells if cell.state in TRIED and not cell.ok and not cell.shared_from]
+    lines = [
+        f"  {cell.model.rpartition('/')[2]} {cell.workload.name}: {MARKS[cell.state]}: {cell.cause}"
+        for cell in failed[:CAUSES]
+    ]
+    more = len(failed) - len(lines)
+    return [*lines, f"  and {more} more failed cells"] if more else lines
 
 
 def _head(cells: Cells, chosen: Chosen) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,30 +11,19 @@ import msgspec
 
 from scalescope.cost.calibration import Calibration
 from scalescope.cost.gate import gate
-from scalescope.cost.prediction import predict
-from scalescope.errors import InputError
 from scalescope.executors import Executor
+from scalescope.inference.asking import find_models, findings_of, requests_of, texts_of
 from scalescope.inference.calibrate import calibration_of
 from scalescope.inference.cell_results import identity_of, owner_of, without_running
-from scalescope.inference.cgroups import free_bytes
-from scalescope.inference.distributions import Distribution, read_distribution
 from scalescope.inference.driver import Driver, Status
-from scalescope.inference.finding_models import doubts_about, find_model
 from scalescope.inference.group import Group, passed_over
 from scalescope.inference.machine import describe_machine
 from scalescope.inference.models import Model
-from scalescope.inference.requests import CellRequest, Limits
+from scalescope.inference.requests import CellRequest
 from scalescope.inference.settings import Settings
 from scalescope.inference.wall import WallSearch
-from scalescope.inference.weights import default_cache
-from scalescope.inference.workloads import obstacle, workloads_for
 from scalescope.ledgers import Ledger
 from scalescope.points import BenchMachine, Cell, Cells, Finding, Provenance, State, write_json
-
-RESERVE_BYTES = 512 << 20
-"""Memory left to the rest of the machine."""
-SECONDS_MARGIN = 0.8
-"""A call predicted to take more than this share of a cell's time is not tried."""
 
 PREDICTION = "prediction"
 """Title of cells that were not run."""
@@ -52,10 +41,10 @@ def expect(settings: Settings, *, calibration: Calibration | None = None) -> Cel
     """
     calibration = calibration or calibration_of(settings.threads, settings.device, fresh=settings.recalibrate)
     models, findings = find_models(settings.models)
-    texts = _texts(settings)
+    texts = texts_of(settings)
     requests = [one for model in models for one in requests_of(model, settings, calibration, texts)]
     cells = tuple(_expected_cell(request) for request in requests)
-    return _bench(settings, calibration, cells, (*findings, *_told(texts)), title=PREDICTION)
+    return _bench(settings, calibration, cells, (*findings, *findings_of(texts)), title=PREDICTION)
 
 
 def measure(
@@ -89,140 +78,26 @@ def measure(
         If the folder cannot be used.
     """
     models, findings = find_models(settings.models)
-    texts = _texts(settings)
+    texts = texts_of(settings)
     with Ledger.open(out, kind="bench") as ledger:
         calibration = calibration or _kept_calibration(ledger, settings)
         ledger.claim(_identity(settings, calibration))
         ledger.reset_interrupted()
         asked = {model.name: tuple(requests_of(model, settings, calibration, texts)) for model in models}
         driver = Driver(ledger, executor, watch)
-        driver.run(list(_groups(models, asked, settings)), needs=_needs(settings, calibration, asked))
+        groups = list(_groups(models, asked, settings, calibration))
+        driver.run(groups, needs=_needs(settings, calibration, asked), again=settings.again)
         measured = driver.cells()
-        findings += (*_told(texts), *ledger.findings())
+        findings += (*findings_of(texts), *ledger.findings())
     cells = _in_order(models, asked, measured, wall=settings.to_the_wall)
     return _bench(settings, calibration, _gated(cells, models, calibration), findings, title=out.name)
 
 
-def _texts(settings: Settings) -> Distribution | None:
-    return None if settings.distribution is None else read_distribution(settings.distribution)
-
-
-def _told(texts: Distribution | None) -> tuple[Finding, ...]:
-    return () if texts is None else texts.findings
-
-
-def find_models(names: Iterable[str]) -> tuple[tuple[Model, ...], tuple[Finding, ...]]:
-    """Find every model; those that are unknown become findings, so that the rest of a bench goes on.
-
-    Raises
-    ------
-    InputError
-        If none is known.
-    """
-    found: dict[str, Model] = {}
-    findings, last = [], None
-    for name in names:
-        try:
-            model = find_model(name)
-        except InputError as error:
-            last = error
-            findings.append(Finding(code="BEN100", text=f"{error}.".replace("..", "."), hint=error.hint))
-        else:
-            if found.setdefault(model.name, model) != model:
-                findings.append(_namesake(name, model))
-    if last is not None and not found:
-        raise last
-    return tuple(found.values()), (*findings, *_doubts(found.values()))
-
-
-def _doubts(models: Iterable[Model]) -> tuple[Finding, ...]:
-    """Say what is not certain about the models, each kind of doubt once."""
-    by_code: dict[str, list[Finding]] = {}
-    for model in models:
-        for finding in doubts_about(model):
-            alike = by_code.setdefault(finding.code, [])
-            if finding not in alike:
-                alike.append(finding)
-    return tuple(
-        alike[0]
-        if len(alike) == 1
-        else replace(alike[0], text=f"{alike[0].text} So with {len(alike) - 1} more.")
-        for alike in by_code.values()
-    )
-
-
-def _namesake(name: str, model: Model) -> Finding:
-    text = f"{name} was left out: another model of this bench is called {model.name}, too."
-    return Finding(
-        code="BEN101", text=text, hint="Rename its folder or file, or give each a bench of its own."
-    )
-
-
-def requests_of(
-    model: Model, settings: Settings, calibration: Calibration, texts: Distribution | None = None
-) -> Iterator[CellRequest]:
-    """Yield the cells that are asked of a model, each with what is predicted for it."""
-    workloads = workloads_for(
-        model,
-        lengths=settings.lengths,
-        kind=settings.kind,
-        task=settings.task,
-        batches=settings.batches,
-        new_tokens=settings.new_tokens,
-        distribution=texts,
-        batching=settings.batching,
-        head=settings.head,
-        seed=settings.seed,
-    )
-    free = _free(settings)
-    for workload in workloads:
-        for dtype in settings.dtypes:
-            for attention in dict.fromkeys(_offered(model, one) for one in settings.attentions):
-                request = CellRequest(
-                    model=model,
-                    workload=workload,
-                    dtype=dtype,
-                    attention=attention,
-                    compiled=settings.compiled,
-                    device=settings.device,
-                    threads=settings.threads,
-                    cache=settings.cache or default_cache(),
-                    seed=settings.seed,
-                    limits=Limits(memory_bytes=None if free is None else int(free), seconds=settings.seconds),
-                    effort=settings.effort,
-                    matmul_flop_per_s=calibration.rates.ceiling(dtype),
-                    watts=settings.watts,
-                    grid=settings.grid,
-                )
-                expected = predict(
-                    model.anatomy,
-                    workload,
-                    calibration,
-                    dtype=dtype,
-                    attention=attention,
-                    free_bytes=free,
-                    seconds_limit=settings.seconds * SECONDS_MARGIN,
-                    obstacle=obstacle(model, workload, attention=attention) or "",
-                )
-                yield replace(request, expected=expected)
-
-
-def _offered(model: Model, attention: Any) -> Any:
-    """Fall back to the plain implementation where a class has no other."""
-    kinds = model.anatomy.attention_kinds
-    return attention if attention in kinds or attention == "flex" or not kinds else "eager"
-
-
-def _free(settings: Settings) -> float | None:
-    free = free_bytes()
-    known = None if free is None else float(free - RESERVE_BYTES)
-    if settings.memory_bytes is None:
-        return known
-    return min(float(settings.memory_bytes), known) if known is not None else float(settings.memory_bytes)
-
-
 def _groups(
-    models: Sequence[Model], asked: dict[str, tuple[CellRequest, ...]], settings: Settings
+    models: Sequence[Model],
+    asked: dict[str, tuple[CellRequest, ...]],
+    settings: Settings,
+    calibration: Calibration,
 ) -> Iterator[Group]:
     """Yield a group for every architecture: the first model that has it is measured, for all.
 
@@ -237,6 +112,7 @@ def _groups(
         yield Group(
             requests=asked[model.name],
             wall=WallSearch() if settings.to_the_wall else None,
+            calibration=calibration.to_dict() if settings.to_the_wall else None,
             force=settings.force,
             cache_bytes=settings.cache_bytes,
         )

@@ -132,6 +132,9 @@ def _measured(threads: int, device: str) -> dict[str, Any]:
     lines = [line for line in done.stdout.splitlines() if line.startswith(MARK)]
     if done.returncode or not lines:
         last = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
+        kind, _, told = last.partition(": ")
+        if kind == "scalescope.errors.InputError":
+            raise InputError(told, hint="Choose another device.")
         raise WorkError(f"this machine could not be calibrated: {last}", hint="Run `scalescope doctor`.")
     found: dict[str, Any] = json.loads(lines[-1].removeprefix(MARK))
     return found

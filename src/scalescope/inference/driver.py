@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -15,7 +15,7 @@ from scalescope.inference.cell_results import identity_of, owner_of, told_cell, 
 from scalescope.inference.crossing import built, plain
 from scalescope.inference.group import Group
 from scalescope.ledgers import Ledger
-from scalescope.points import TRIED, Cell, Finding
+from scalescope.points import TRIED, Cell, Finding, State
 
 FUNCTION = "scalescope.inference.group:run"
 MAX_LOSSES = 2
@@ -55,7 +55,13 @@ class Driver:
         self._queue: list[Group] = []
         self._last = ""
 
-    def run(self, groups: Sequence[Group], *, needs: Mapping[str, float] | None = None) -> None:
+    def run(
+        self,
+        groups: Sequence[Group],
+        *,
+        needs: Mapping[str, float] | None = None,
+        again: Collection[State] = (),
+    ) -> None:
         """Measure every request whose cell the ledger does not have.
 
         Parameters
@@ -64,14 +70,19 @@ class Driver:
             In the order in which they should start.
         needs
             What each task reserves, such as a share of a GPU; see `Task`.
+        again
+            States whose cells are measured once more.
         """
-        self._done = {identity_of(cell) for cell in self.cells()}
         self._asked = {identity_of(request) for group in groups for request in group.requests}
+        self._forget(again)
+        self._done = {identity_of(cell) for cell in self.cells()}
         self._seconds = {
             identity_of(request): request.expected.seconds
             for group in groups
             for request in group.requests
-            if request.expected is not None and request.expected.seconds is not None
+            if request.expected is not None
+            and request.expected.state == "ok"
+            and request.expected.seconds is not None
         }
         self._queue = list(filter(None, (self._left(group) for group in groups)))
         try:
@@ -84,6 +95,13 @@ class Driver:
             for key in self._groups:
                 self._executor.cancel(key)
             raise
+
+    def _forget(self, states: Collection[State]) -> None:
+        """Make room for another measurement of what is asked for; the old one becomes an event."""
+        for point in self._ledger.points() if states else ():
+            cell = msgspec.convert(point.data, Cell)
+            if cell.state in states and identity_of(cell) in self._asked:
+                self._ledger.withdraw_point(point.key)
 
     def _left(self, group: Group) -> Group | None:
         """Return the group without the cells that are known; None if nothing of it is left."""

@@ -88,6 +88,7 @@ class Rule:
 
 RULES: tuple[Rule, ...] = (
     Rule(state="nonfinite", classes=("scalescope.inference.failures.NonFiniteError",)),
+    Rule(state="other", classes=("scalescope.errors.ScalescopeError",)),
     Rule(
         state="allocator_oom",
         classes=("torch.OutOfMemoryError", "MemoryError"),
@@ -212,7 +213,8 @@ def _end(outcome: Outcome) -> tuple[State, str]:
     """Name an end without an exception."""
     where = f" in phase {outcome.phase}" if outcome.phase else ""
     if outcome.kind == "memory":
-        return "allocator_oom", f"{outcome.evidence}{where}"
+        ours = outcome.evidence.startswith("watcher")  # our own limit: neither allocator nor kernel said it
+        return ("killed" if ours else "allocator_oom"), f"{outcome.evidence}{where}"
     if outcome.kind == "timeout":
         return "timeout", f"{outcome.message}{where}"
     if outcome.lost:

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from scalescope.cost.calibration import Calibration
+from scalescope.cost.prediction import predict
 from scalescope.errors import ScalescopeError
 from scalescope.executors import JSON
 from scalescope.inference.cell_results import cell_of, told_cell, without_running
@@ -24,6 +26,9 @@ from scalescope.inference.wall import WallSearch, next_length
 from scalescope.points import Cell, State
 
 Emit = Callable[[JSON], None]
+
+SECONDS_MARGIN = 0.8
+"""A call predicted to take more than this share of a cell's time is not tried."""
 
 EXHAUSTED: frozenset[State] = frozenset({"allocator_oom", "killed", "timeout"})
 """After one of these at some length, a longer one cannot do better."""
@@ -38,6 +43,8 @@ class Group:
     known: tuple[tuple[str, int, State], ...] = ()
     """Setting, length and state of cells that an earlier command measured; for the search of the wall."""
     wall: WallSearch | None = None
+    calibration: JSON | None = None
+    """Of the machine that measures; for the lengths of that search."""
     force: bool = False
     """Try also what a shorter length says is hopeless."""
     cache_bytes: int | None = None
@@ -88,7 +95,23 @@ class _Session:
     def _search(self, like: CellRequest, wall: WallSearch) -> Iterator[CellRequest]:
         states = self.ended.setdefault(like.setting, {})
         while (length := next_length(states, wall, like.model.anatomy.positions)) is not None:
-            yield like.at_length(length)
+            yield self._predicted(like.at_length(length))
+
+    def _predicted(self, request: CellRequest) -> CellRequest:
+        """Add what is predicted for a length of the search, so that what cannot fit is not tried."""
+        calibration, limits = self.group.calibration, request.limits
+        if calibration is None:
+            return request
+        expected = predict(
+            request.model.anatomy,
+            request.workload,
+            Calibration.from_dict(calibration),
+            dtype=request.dtype,
+            attention=request.attention,
+            free_bytes=limits.memory_bytes,
+            seconds_limit=None if limits.seconds is None else limits.seconds * SECONDS_MARGIN,
+        )
+        return replace(request, expected=expected)
 
     def measure(self, request: CellRequest) -> Cell:
         """Run one cell, or say why not; whatever happens to it becomes data."""

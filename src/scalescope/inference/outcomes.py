@@ -76,7 +76,7 @@ def describe(error: BaseException) -> JSON:
     return {
         "exception": exception,
         "bases": [name_class(base) for base in type(error).__mro__[1:]],
-        "message": str(error)[:LONGEST_MESSAGE],
+        "message": f"{error} {getattr(error, 'hint', '')}".strip()[:LONGEST_MESSAGE],
         "traceback": text if len(text) <= LONGEST_TRACEBACK else f"[...]\n{text[-LONGEST_TRACEBACK:]}",
         "traceback_digest": digest_of(exception, *frames),
     }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import get_args
@@ -9,7 +11,7 @@ from typing import get_args
 from scalescope.cost.grids import find_grid
 from scalescope.errors import InputError, nearest
 from scalescope.inference.requests import Effort
-from scalescope.points import Attention, Batching, Dtype, Kind
+from scalescope.points import STATES, Attention, Batching, Dtype, Kind, State
 
 LENGTHS = (128, 512, 1024, 2048)
 """Those of the model study that the bench follows."""
@@ -58,6 +60,8 @@ class Settings:
     force: bool = False
     """Try also what is predicted not to fit."""
     to_the_wall: bool = False
+    again: tuple[State, ...] = ()
+    """Cells that ended so are measured again; what they were is kept among the events of the ledger."""
     recalibrate: bool = False
     """Measure this machine again, even if it is known."""
     seed: int = 0
@@ -75,10 +79,24 @@ class Settings:
         for name, values, known in (
             ("dtype", self.dtypes, get_args(Dtype)),
             ("attention", self.attentions, get_args(Attention)),
+            ("state", self.again, tuple(STATES)),
         ):
             for value in values:
                 if value not in known:
                     raise InputError(f"no {name} is called {value!r}", hint=nearest(str(value), known))
+        if not re.fullmatch(r"cpu|cuda(:\d+)?", self.device):
+            raise InputError(f"no device is called {self.device!r}", hint="Write cpu, cuda or cuda:1.")
+        if self.watts is not None and not 0 < self.watts < math.inf:
+            raise InputError(f"watts must be above zero and finite, got {self.watts:g}")
+        if self.new_tokens < 1:
+            raise InputError(f"new tokens must be at least 1, got {self.new_tokens}")
+        if self.seed < 0:
+            raise InputError(f"the seed must not be negative, got {self.seed}")
+        if self.batching != "single" and self.distribution is None:
+            raise InputError(
+                f"{self.batching} batching is for texts of unequal length",
+                hint="Say which with --texts, such as lognormal:mean=180,sigma=0.8.",
+            )
         if self.grid is not None:
             find_grid(self.grid)
         if self.threads < 1:

@@ -236,6 +236,14 @@ class Ledger:
             )
         return cursor.rowcount == 1
 
+    def withdraw_point(self, key: str) -> None:
+        """Take a point back, so that it can be measured again; what it was stays among the events."""
+        for point in self.points():
+            if point.key == key:
+                self.record_event("withdrawn", {"key": key, "trial": point.trial, "data": point.data})
+        with self._change() as connection:
+            connection.execute("DELETE FROM points WHERE key = ?", (key,))
+
     def points(self, trial: str | None = None) -> tuple[Point, ...]:
         """Return the points, oldest first, of one trial or all."""
         rows = self._rows("SELECT * FROM points WHERE ?1 IS NULL OR trial = ?1 ORDER BY rowid", trial)
