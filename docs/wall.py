@@ -197,8 +197,8 @@ def repeat(cells: Cells) -> list[str]:
         f"    {cells.command}",
         "",
         (
-            f"It took {format_seconds(seconds)} of cells here. After a crash, or Ctrl-C, the same command goes "
-            "on where it stopped. `python docs/wall.py FOLDER` then writes this page."
+            f"It took {format_seconds(seconds)} of cells here. After a crash, or Ctrl-C, the same command "
+            "goes on where it stopped. `python docs/wall.py FOLDER` then writes this page."
         ),
         "",
     ]

@@ -133,7 +133,7 @@ def _decode(
         marks = [_now(synchronise)]
         calls.first()
         marks.append(_now(synchronise))
-        for _ in range(request.workload.new_tokens):
+        for _ in range(request.workload.new_tokens - 1):
             calls.step()
             marks.append(_now(synchronise))
         spans = [later - earlier for earlier, later in pairwise(marks)]

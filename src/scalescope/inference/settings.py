@@ -88,8 +88,11 @@ class Settings:
             raise InputError(f"no device is called {self.device!r}", hint="Write cpu, cuda or cuda:1.")
         if self.watts is not None and not 0 < self.watts < math.inf:
             raise InputError(f"watts must be above zero and finite, got {self.watts:g}")
-        if self.new_tokens < 1:
-            raise InputError(f"new tokens must be at least 1, got {self.new_tokens}")
+        if self.new_tokens < 2:
+            raise InputError(
+                f"new tokens must be at least 2, got {self.new_tokens}",
+                hint="The first is timed by itself, the others as output tokens.",
+            )
         if self.seed < 0:
             raise InputError(f"the seed must not be negative, got {self.seed}")
         if self.batching != "single" and self.distribution is None:
