@@ -60,12 +60,18 @@ def test_noise_asks_for_more_repeats_up_to_the_limit_of_time(clock):
     assert not timing.met
 
 
-def test_a_call_longer_than_all_the_time_is_its_own_warm_up(clock):
+def test_a_call_much_longer_than_the_time_is_its_own_warm_up(clock):
     timing = repeat_call(calls(clock, forever([], 30.0)), Effort(seconds=4.0), lambda: None)
     assert timing.samples == (30.0,)
     assert not timing.steady
     assert timing.low is None
     assert clock.now == 30.0
+
+
+def test_a_call_somewhat_longer_than_the_time_is_warmed_up_once(clock):
+    timing = repeat_call(calls(clock, forever([9.0], 6.0)), Effort(seconds=4.0), lambda: None)
+    assert timing.warmup == (9.0,)
+    assert timing.samples == (6.0,)
 
 
 def test_the_device_is_awaited_before_every_reading_of_the_clock(clock):

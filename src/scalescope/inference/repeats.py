@@ -21,6 +21,13 @@ LEVEL = 0.9
 FEWEST_FOR_INTERVAL = 5
 """Fewer samples have no 90% interval: their extremes hold the median with probability 1 - 2^(1-n)."""
 
+ALONE = 5.0
+"""A call that takes longer than this many times the time for repeats is not repeated.
+
+The first call of a process also pays for the first touch of its buffers, up to a second here: too much for a
+call of two seconds, little for one of twenty.
+"""
+
 Call = Callable[[], object]
 Span = Callable[[], Sequence[float]]
 """Does one repeat and returns the wall seconds of its parts: one for a call, one a token for decoding."""
@@ -43,8 +50,8 @@ def repeat_call(call: Call, effort: Effort, synchronise: Call, on_steady: Call =
     Returns
     -------
     Timing
-        A call that takes longer than all of `effort.seconds` is its own warm-up and its only sample; then
-        `steady` is false.
+        A call that takes longer than `ALONE` times `effort.seconds` is its own warm-up and its only sample;
+        then `steady` is false.
     """
 
     def once() -> list[float]:
@@ -60,7 +67,7 @@ def repeat_call(call: Call, effort: Effort, synchronise: Call, on_steady: Call =
 def repeat_spans(span: Span, effort: Effort, on_steady: Call = lambda: None) -> Timing:
     """Time something that measures its own parts; every part is a sample. See `repeat_call`."""
     warmup, steady = _warm_up(span, effort)
-    if not steady and sum(warmup[-1]) > effort.seconds:
+    if not steady and sum(warmup[-1]) > ALONE * effort.seconds:
         return _timing(warmup[-1], (), warmup[:-1], steady=False, target=effort.target)
     on_steady()
     samples: list[float] = []

@@ -28,7 +28,7 @@ class Effort:
     fewest: int = 5
     most: int = 200
     seconds: float = 4.0
-    """Of repeats; past it they end as soon as there is one, whatever `fewest` says."""
+    """Of repeats; past it they end as soon as there is one after the warm-up, whatever `fewest` says."""
     warmup: int = 8
     """Most repeats before the samples; fewer if two successive ones agree within `target`, one at least."""
 
