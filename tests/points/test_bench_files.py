@@ -100,7 +100,18 @@ def test_csv_has_one_flat_row_a_cell_with_units_that_a_reader_can_use(tmp_path):
 def test_a_flat_row_has_every_field_once():
     columns = list(flat_row(MEASURED))
     assert len(columns) == len(set(columns))
-    assert set(columns) == {*OWN, *NESTED, "tokens_per_s", "seconds"}
+    assert set(columns) == {*OWN, *NESTED, "tokens_per_s", "seconds", "seconds_p90", "seconds_p99"}
+
+
+def test_percentiles_stand_where_there_are_samples_enough():
+    few, many, most = (
+        flat_row(Cell(model="m", state="ok", timing=Timing(samples=tuple(float(i) for i in range(n)))))
+        for n in (63, 64, 662)
+    )
+    assert (few["seconds_p90"], few["seconds_p99"]) == (None, None)
+    assert many["seconds_p90"] == pytest.approx(56.7)
+    assert many["seconds_p99"] is None
+    assert most["seconds_p99"] == pytest.approx(654.39)
 
 
 @pytest.mark.parametrize("ending", ["csv", "json", "jsonl"])

@@ -1,4 +1,4 @@
-"""`scalescope bench`, with `bench audit` and `bench compare`."""
+"""`scalescope bench`, with `bench audit`, `bench compare`, `bench export` and `bench tables`."""
 
 from __future__ import annotations
 
@@ -148,6 +148,49 @@ def audit(
         findings=() if not strict else found.findings,
         strict=strict,
     )
+
+
+@bench.command
+def tables(folder: Path, /, *, by: Literal["category", "model"] = "category", as_json: AsJson = False) -> int:
+    """Print the five tables of a bench, the study's columns and ours beside them, each defined.
+
+    Parameters
+    ----------
+    folder
+        Folder of a bench, or a cells file.
+    by
+        What a row is.
+    as_json
+        Print all tables as JSON.
+    """
+    from scalescope.deployment import bench_tables
+    from scalescope.points import read_cells
+    from scalescope.workflow import positions_of
+
+    cells = read_cells(_cells_in(folder))
+    found = bench_tables(cells, by=by, limits=positions_of(cells))
+    return answer(found.summary(), found.to_dict(), as_json=as_json, findings=found.findings)
+
+
+@bench.command
+def export(folder: Path, file: Path, /, *, as_json: AsJson = False) -> int:
+    """Write the cells of a bench to a file: .csv, .json, .jsonl or .parquet.
+
+    Parameters
+    ----------
+    folder
+        Folder of a bench, or a cells file.
+    file
+        Where the cells go; its ending says how.
+    as_json
+        Print what was written as JSON.
+    """
+    from scalescope.points import read_cells, write_cells
+
+    cells = read_cells(_cells_in(folder))
+    write_cells(cells, file)
+    plain = {"schema": "scalescope.export/1", "file": str(file), "cells": len(cells)}
+    return answer(f"{cells.summary()}\ncells: {file}", plain, as_json=as_json)
 
 
 @bench.command

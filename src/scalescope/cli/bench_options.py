@@ -63,6 +63,8 @@ class BenchOptions:
         eager, sdpa or flex, separated by commas; a class that has no sdpa runs eager.
     compile_
         Compile the model with torch.compile; the time for it counts as warm-up.
+    cold
+        Load from the disk: let the system forget the weights before each cell.
     device
         cpu, or cuda with a number.
     threads
@@ -106,6 +108,7 @@ class BenchOptions:
     dtype: Words = ("fp32",)
     attention: Words = ("sdpa",)
     compile_: Annotated[bool, Parameter(name="--compile", negative="", show_default=False)] = False
+    cold: Annotated[bool, Parameter(negative="", show_default=False)] = False
     device: str = "cpu"
     threads: int = 1
     memory: Bytes | None = None
@@ -151,6 +154,7 @@ class BenchOptions:
             dtypes=dtypes,
             attentions=attentions,
             compiled=self.compile_,
+            cold=self.cold,
             device=self.device,
             threads=self.threads,
             memory_bytes=self.memory,

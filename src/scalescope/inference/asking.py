@@ -109,6 +109,7 @@ def requests_of(
                     compiled=settings.compiled,
                     device=settings.device,
                     threads=settings.threads,
+                    cold=settings.cold,
                     cache=settings.cache or default_cache(),
                     seed=settings.seed,
                     limits=Limits(memory_bytes=None if free is None else int(free), seconds=settings.seconds),

@@ -16,6 +16,7 @@ from urllib.request import getproxies
 
 from scalescope.errors import InputError, MissingExtraError, nearest
 from scalescope.inference.anatomy import COUNTED
+from scalescope.inference.kept_anatomies import KeptAnatomy, kept_anatomy
 from scalescope.inference.models import Model
 from scalescope.inference.registry import Registry, load_registry
 from scalescope.points import Finding
@@ -82,12 +83,27 @@ def model_of(name: str, config: Mapping[str, Any], *, source: str, weights: Path
     MissingExtraError
         If transformers is not installed.
     """
-    from scalescope.inference.anatomy import anatomy_of, digest_of
-    from scalescope.inference.anatomy_building import build, known_types
-
     model_type = config.get("model_type")
     if not isinstance(model_type, str) or not model_type:
         raise InputError(f"{source} names no model_type", hint='Add one, such as "model_type": "bert".')
+    kwargs = {key: value for key, value in config.items() if key != "model_type"}
+    kept = kept_anatomy(model_type, kwargs, lambda: _read_anatomy(model_type, kwargs, source))
+    return Model(
+        name=name,
+        architecture=kept.architecture,
+        model_type=model_type,
+        config=kwargs,
+        source=source,
+        sureness="read from the configuration",
+        anatomy=kept.anatomy,
+        weights=weights,
+    )
+
+
+def _read_anatomy(model_type: str, config: Mapping[str, Any], source: str) -> KeptAnatomy:
+    from scalescope.inference.anatomy import anatomy_of, digest_of
+    from scalescope.inference.anatomy_building import build, known_types
+
     if model_type not in known_types():
         if config.get("auto_map"):
             raise InputError(
@@ -97,19 +113,9 @@ def model_of(name: str, config: Mapping[str, Any], *, source: str, weights: Path
         raise InputError(
             f"{source}: unknown model type {model_type!r}", hint=nearest(model_type, known_types())
         )
-    kwargs = {key: value for key, value in config.items() if key != "model_type"}
-    built = build(model_type, kwargs)
-    anatomy = anatomy_of(model_type, kwargs, built=built)
-    return Model(
-        name=name,
-        architecture=digest_of(built, anatomy),
-        model_type=model_type,
-        config=kwargs,
-        source=source,
-        sureness="read from the configuration",
-        anatomy=anatomy,
-        weights=weights,
-    )
+    built = build(model_type, config)
+    anatomy = anatomy_of(model_type, config, built=built)
+    return KeptAnatomy(architecture=digest_of(built, anatomy), anatomy=anatomy)
 
 
 def doubts_about(model: Model) -> tuple[Finding, ...]:

@@ -82,6 +82,7 @@ def run(payload: JSON, emit: Emit) -> JSON:
         head=request.workload.head,
         device=request.device,
         compiled=request.compiled,
+        cold=request.cold,
     )
     meter.loaded(loaded.module)
     emit({"phase": "run", "load": msgspec.to_builtins(loaded.load)})

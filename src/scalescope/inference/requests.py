@@ -44,6 +44,8 @@ class CellRequest:
     compiled: bool = False
     device: str = "cpu"
     threads: int = 1
+    cold: bool = False
+    """Whether the page cache forgets the weights before they are loaded."""
     cache: Path
     """Folder of generated weights."""
     seed: int = 0

@@ -51,6 +51,8 @@ class Settings:
     attentions: tuple[Attention, ...] = ("sdpa",)
     """Where a class does not have one, `eager` is what runs."""
     compiled: bool = False
+    cold: bool = False
+    """Load from the disk: the page cache forgets the weights before every cell."""
     device: str = "cpu"
     threads: int = 1
     memory_bytes: int | None = None

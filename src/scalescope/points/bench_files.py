@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 
 from scalescope.errors import InputError, MissingExtraError
-from scalescope.points.bench import Cell, Cells
+from scalescope.points.bench import PERCENTILE_SAMPLES, Cell, Cells
 from scalescope.points.documents import Document, open_document
 from scalescope.points.files import replacing
 from scalescope.points.findings import Finding
@@ -53,7 +53,8 @@ NESTED: Mapping[str, tuple[str, str]] = {
 OWN: tuple[str, ...] = tuple(one.name for one in fields(Cell) if one.name not in PARTS)
 """Flat columns that are fields of the cell itself."""
 
-DERIVED = ("tokens_per_s", "seconds")
+PERCENTILES = {f"seconds_p{percent}": percent for percent in PERCENTILE_SAMPLES if percent != 50}
+DERIVED = ("tokens_per_s", "seconds", *PERCENTILES)
 """Columns for the reader of a table; computed again when it is read."""
 
 
@@ -117,6 +118,8 @@ def flat_row(cell: Cell) -> Row:
     timed = cell.timing is not None and len(cell.timing.samples) > 0
     row["tokens_per_s"] = cell.tokens_per_s if timed else None
     row["seconds"] = cell.timing.median if timed and cell.timing else None
+    for column, percent in PERCENTILES.items():
+        row[column] = cell.timing.percentile(percent) if timed and cell.timing else None
     return {"model": row.pop("model"), **row}
 
 
