@@ -173,7 +173,7 @@ def bench_tables(
     chosen = choose_series(cells)
     wanted = _lengths(chosen, lengths)
     reference = min(wanted, key=lambda length: (abs(length - REFERENCE), length))
-    groups = _groups(chosen, by)
+    groups = _groups(cells, chosen, by)
     measures: list[tuple[str, str, list[Measure], tuple[str, ...]]] = [
         ("I", "Loading and memory", loading_measures(reference), _load_notes(chosen)),
         ("II", "Throughput by length and success rate", throughput_measures(wanted), ()),
@@ -205,10 +205,15 @@ def _lengths(chosen: Chosen, lengths: Sequence[int] | None) -> tuple[int, ...]:
     return wanted
 
 
-def _groups(chosen: Chosen, by: By) -> dict[str, Sequence[Series]]:
-    groups: dict[str, Sequence[Series]] = (
-        {one.model: [one] for one in chosen.series} if by == "model" else dict(chosen.categories)
-    )
+def _groups(cells: Cells, chosen: Chosen, by: By) -> dict[str, Sequence[Series]]:
+    """Group the series; a category counts an architecture once even if another category has it too."""
+    groups: dict[str, Sequence[Series]] = {}
+    if by == "model":
+        groups |= {one.model: [one] for one in chosen.series}
+    else:
+        for name, group in choose_series(cells, distinct=False).categories.items():
+            alone = {one.cells[0].architecture or one.model: one for one in reversed(group)}
+            groups[name] = tuple(reversed(alone.values()))
     return groups | {"all": chosen.series}
 
 
