@@ -225,3 +225,12 @@ def test_noise_moves_figures_by_as_much_as_it_is():
     quiet, loud = (value(make_cells(noise=noise), "II", "tokens_per_s_512") for noise in (0.0, 0.02))
     assert loud != quiet
     assert loud == pytest.approx(quiet, rel=0.03)
+
+
+def test_a_category_whose_architectures_another_one_has_too_keeps_its_row():
+    cells = [
+        make_cell("roberta", 512, architecture="same", category="bert-family"),
+        make_cell("codebert", 512, architecture="same", category="code", shared_from="roberta"),
+    ]
+    table = bench_tables(Cells(cells=tuple(cells))).table("V")
+    assert [(row.name, row.n_models) for row in table.rows] == [("bert-family", 1), ("code", 1), ("all", 1)]
