@@ -125,7 +125,7 @@ def processor_time() -> ProcessorTime:
     guest = getattr(times, "guest", 0.0) + getattr(times, "guest_nice", 0.0)  # also counted under user
     return ProcessorTime(
         wall=time.monotonic(),
-        busy=sum(times) - idle - guest - getattr(times, "steal", 0.0),
+        busy=sum(times) - idle - guest,  # what the host took for other guests (steal) is as foreign as any
         own=time.process_time(),
         cores=psutil.cpu_count() or 1,
     )

@@ -117,7 +117,7 @@ class Timing:
     met: bool = True
     """Whether the interval of the median came below its target."""
     foreign: float | None = None
-    """Share of the machine's processor time that other processes used meanwhile."""
+    """Share of the machine's processor time that other processes, or other guests of its host, used."""
     low: float | None = None
     high: float | None = None
     """90% interval of the median, from order statistics; None below the samples that it needs."""
