@@ -20,12 +20,12 @@ from collections import Counter
 import numpy as np
 import torch
 
+from scalescope.corpora.sampling import Sampler
 from scalescope.training.allocator import keep_freed_memory
 from scalescope.training.matmul import matmul_rate
-from scalescope.training.model import Transformer
 from scalescope.training.optimizers import build_optimizers, set_rate
 from scalescope.training.recipe import Recipe
-from scalescope.training.sampling import Sampler
+from scalescope.training.stacked.transformer import StackedTransformer
 from speed import CONTEXT, PLACE, SIZES, VOCABULARY, shape_of
 
 CASES = (("adamw", 4096), ("muon", 512), ("muon", 1536))
@@ -40,7 +40,7 @@ class Timed:
         torch.manual_seed(0)
         self.shape, self.recipe = shape_of(size), Recipe(optimizer=optimizer)
         self.batch = tokens // CONTEXT
-        self.model = Transformer(self.shape)
+        self.model = StackedTransformer(self.shape)
         self.optimizers = build_optimizers(self.model, self.recipe)
         set_rate(self.optimizers, 0.01)
         text = np.random.default_rng(0).integers(0, VOCABULARY, 1 << 20, dtype=np.uint8)
@@ -56,7 +56,7 @@ class Timed:
         marks.append(time.process_time())
         for optimizer in self.optimizers:
             optimizer.zero_grad(set_to_none=True)
-        self.model.loss(windows).backward()
+        self.model.loss(windows[:, :-1], windows[:, 1:]).backward()
         marks.append(time.process_time())
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
         for optimizer in self.optimizers:
@@ -82,7 +82,7 @@ def kernel_seconds(timed: Timed, steps: int) -> dict[str, float]:
     windows = torch.from_numpy(timed.sampler.take(0, timed.batch))
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
         for _ in range(steps):
-            timed.model.loss(windows).backward()
+            timed.model.loss(windows[:, :-1], windows[:, 1:]).backward()
     seconds: Counter[str] = Counter()
     for event in profile.key_averages():
         group = group_of(event.key)

@@ -23,9 +23,9 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from scalescope.corpora.preparing import prepare_corpus
 from scalescope.points.provenance import machine_name
 from scalescope.studies.family import make_shape
-from scalescope.training.preparing import prepare_corpus
 from scalescope.training.recipe import Recipe
 from scalescope.training.trial import run
 from scalescope.training.trial_settings import Trial

@@ -28,9 +28,9 @@ import torch
 from scalescope.cost import Shape
 from scalescope.points.provenance import machine_name
 from scalescope.training.allocator import keep_freed_memory
-from scalescope.training.model import Transformer
 from scalescope.training.optimizers import build_optimizers, set_rate
 from scalescope.training.recipe import Recipe
+from scalescope.training.stacked.transformer import StackedTransformer
 
 CONTEXT, VOCABULARY = 128, 256
 SIZES = {"25k": (32, 2, 88, 2), "147k": (64, 3, 168, 2), "786k": (128, 4, 344, 4), "2.2M": (192, 5, 512, 6)}
@@ -80,12 +80,12 @@ def make_step(side: str, case: dict[str, Any]) -> Step:
     shape, recipe = shape_of(case["size"]), Recipe(optimizer=case["optimizer"])
     windows = torch.randint(shape.vocabulary, (case["tokens"] // CONTEXT, CONTEXT + 1))
     if side == "own":
-        model: torch.nn.Module = Transformer(shape)
+        model: torch.nn.Module = StackedTransformer(shape)
         optimizers = build_optimizers(model, recipe)
         set_rate(optimizers, 0.01)
 
         def loss_of() -> torch.Tensor:
-            return model.loss(windows)
+            return model.loss(windows[:, :-1], windows[:, 1:])
     else:
         model = peer_model(shape)
         betas = (recipe.beta1, recipe.beta2)
@@ -208,7 +208,7 @@ def compare(sizes: list[str], seconds: float) -> None:
 def compare_muon(size: str, seconds: float) -> None:
     """Time a step of our Muon and of torch's on the same matrices."""
     shape = shape_of(size)
-    model = Transformer(shape)
+    model = StackedTransformer(shape)
     muon = build_optimizers(model, Recipe())[0]
     set_rate([muon], 0.01)
     stacks = [model.qkv, model.attention_out, model.gate_up, model.down]

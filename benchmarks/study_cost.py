@@ -19,6 +19,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+from scalescope.corpora.preparing import prepare_corpus
 from scalescope.executors import cores, open_executor
 from scalescope.fitting import fit
 from scalescope.ledgers.ledger import Ledger
@@ -27,7 +28,6 @@ from scalescope.studies.collect import GRID, collect_runs
 from scalescope.studies.design import lay_isoflop
 from scalescope.studies.driver import Driver, Planned
 from scalescope.studies.machine import Machine, measure_machine
-from scalescope.training.preparing import prepare_corpus
 from scalescope.training.recipe import Recipe
 from scalescope.training.trial_settings import Trial
 

@@ -183,9 +183,9 @@ class TestTrained:
         np.testing.assert_allclose(runs["bits_per_byte"], runs.loss / np.log(2), rtol=0.02)
 
     def test_the_same_seed_gives_equal_losses(self, trained, tmp_path):
+        from scalescope.corpora.corpus import open_corpus
         from scalescope.executors import LocalExecutor
         from scalescope.studies.driver import Driver, Planned
-        from scalescope.training.corpus import open_corpus
 
         with Ledger.read(trained.folder) as ledger:
             kept = [t for t in ledger.trials("done") if t.key.startswith(("d24", "d20"))][:2]

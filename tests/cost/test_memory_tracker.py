@@ -106,12 +106,12 @@ def test_the_own_trainer_keeps_what_is_listed_where_autograd_is_used():
     import torch
     from torch._subclasses.fake_tensor import FakeTensorMode
 
-    from scalescope.training.model import Transformer
+    from scalescope.training.stacked.transformer import StackedTransformer
 
     with FakeTensorMode():
         torch.set_default_dtype(torch.bfloat16)
         try:
-            model = Transformer(LLAMA_8B)
+            model = StackedTransformer(LLAMA_8B)
         finally:
             torch.set_default_dtype(torch.float32)
         tokens = torch.zeros(1, LLAMA_8B.context, dtype=torch.long)
@@ -135,11 +135,11 @@ def test_the_own_trainer_keeps_what_is_listed_where_autograd_is_used():
 def test_the_own_trainer_keeps_what_is_listed_where_gradients_are_written_by_hand(kv_heads, dtype):
     import torch
 
-    from scalescope.training.gradients import Parameters, _Pass
-    from scalescope.training.model import Transformer
+    from scalescope.training.stacked.gradients import Parameters, _Pass
+    from scalescope.training.stacked.transformer import StackedTransformer
 
     small = replace(LLAMA_8B, width=64, n_heads=4, n_kv_heads=kv_heads, feed_forward=176, context=256)
-    model = Transformer(small)
+    model = StackedTransformer(small)
     constants = replace(model._constants(), dtype=getattr(torch, dtype))
     weights = Parameters(*(one.detach() for one in model._named()))
     step = _Pass(weights, weights, constants, small.context)

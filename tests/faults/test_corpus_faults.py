@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from scalescope.corpora.corpus import open_corpus
+from scalescope.corpora.preparing import prepare_corpus
 from scalescope.errors import InputError, RunError
-from scalescope.training.corpus import open_corpus
-from scalescope.training.preparing import prepare_corpus
 
 
 def prose(seed: int, n_words: int) -> str:
@@ -186,7 +186,7 @@ class TestDisk:
     def test_a_killed_preparation_is_made_again(self, text, out):
         code = (
             "import os, signal, sys; from pathlib import Path\n"
-            "from scalescope.training.preparing import prepare_corpus\n"
+            "from scalescope.corpora.preparing import prepare_corpus\n"
             "kill = lambda done, of: os.kill(os.getpid(), signal.SIGKILL)\n"
             f"prepare_corpus({str(text)!r}, Path({str(out)!r}), progress=kill)"
         )

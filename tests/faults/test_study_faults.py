@@ -103,9 +103,9 @@ class TestKilling:
         assert losses(folder) == trained.losses
 
     def test_workers_cost_an_attempt_and_no_point(self, trained, tmp_path):
+        from scalescope.corpora.corpus import open_corpus
         from scalescope.executors import LocalExecutor
         from scalescope.studies.driver import Driver, Planned
-        from scalescope.training.corpus import open_corpus
 
         with Ledger.read(trained.folder) as ledger:
             kept = [trial for trial in ledger.trials("done") if trial.payload["phase"] == "grid"][-6:]
@@ -157,9 +157,9 @@ class TestKilling:
 @pytest.mark.torch
 @pytest.mark.slow
 def test_a_trial_that_diverges_is_recorded_with_its_cause_and_the_study_goes_on(trained, tmp_path):
+    from scalescope.corpora.corpus import open_corpus
     from scalescope.executors import LocalExecutor
     from scalescope.studies.driver import Driver, Planned
-    from scalescope.training.corpus import open_corpus
 
     with Ledger.read(trained.folder) as ledger:
         kept = ledger.trials("done")[0]
@@ -185,9 +185,9 @@ def test_a_ray_node_that_dies_costs_nothing_and_the_points_are_those_of_this_mac
     pytest.importorskip("ray", reason="the extra ray is not installed")
     from ray.cluster_utils import Cluster
 
+    from scalescope.corpora.corpus import open_corpus
     from scalescope.executors.ray import RayExecutor
     from scalescope.studies.driver import Driver, Planned
-    from scalescope.training.corpus import open_corpus
 
     with Ledger.read(trained.folder) as ledger:
         kept = [trial for trial in ledger.trials("done") if trial.payload["phase"] == "grid"][-6:]

@@ -7,10 +7,10 @@ from types import SimpleNamespace
 import pytest
 from fake_executor import Clock, FakeExecutor
 
+from scalescope.corpora.corpus import Corpus
 from scalescope.ledgers import files as ledger_file
 from scalescope.ledgers.ledger import Ledger
 from scalescope.studies.machine import Machine
-from scalescope.training.corpus import Corpus
 
 
 @pytest.fixture

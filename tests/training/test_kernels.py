@@ -8,7 +8,7 @@ torch = pytest.importorskip("torch", reason="needs the extra train")
 
 import torch.nn.functional as F  # noqa: E402, N812
 
-from scalescope.training.kernels import (  # noqa: E402
+from scalescope.training.stacked.kernels import (  # noqa: E402
     EPSILON,
     QUERY_BLOCK,
     attend,

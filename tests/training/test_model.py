@@ -11,10 +11,10 @@ torch = pytest.importorskip("torch", reason="needs the extra train")
 import torch.nn.functional as F  # noqa: E402, N812
 
 from scalescope.cost import Shape  # noqa: E402
-from scalescope.training import gradients  # noqa: E402
-from scalescope.training.model import LONGEST_EXPLICIT, Transformer  # noqa: E402
 from scalescope.training.optimizers import build_optimizers, set_rate  # noqa: E402
 from scalescope.training.recipe import Recipe  # noqa: E402
+from scalescope.training.stacked import gradients  # noqa: E402
+from scalescope.training.stacked.transformer import LONGEST_EXPLICIT, StackedTransformer  # noqa: E402
 
 pytestmark = pytest.mark.torch
 
@@ -31,7 +31,7 @@ SHAPES = {
 def make_model(shape=SHAPE, *, seed=0, spread=0.3):
     """A model away from its start, where the zero matrices would hide mistakes."""
     torch.manual_seed(seed)
-    model = Transformer(shape)
+    model = StackedTransformer(shape)
     with torch.no_grad():
         for param in model.parameters():
             param.add_(spread * torch.randn_like(param))
@@ -50,7 +50,7 @@ def gradients_of(model, loss):
 
 def plain_loss(model, windows):
     """Through autograd and SDPA."""
-    return model.loss(windows, reduction="sum") / windows[:, 1:].numel()
+    return model.loss(windows[:, :-1], windows[:, 1:], reduction="sum") / windows[:, 1:].numel()
 
 
 def test_no_logit_depends_on_a_later_token():
@@ -69,7 +69,7 @@ def test_the_loss_of_a_token_gives_no_gradient_to_later_ones():
     windows = windows_of(batch=1, time=70)
     late = windows.clone()
     late[:, 30:] = (late[:, 30:] + 1) % SHAPE.vocabulary
-    early = [model.loss(each[:, :30]).item() for each in (windows, late)]
+    early = [model.loss(each[:, :29], each[:, 1:30]).item() for each in (windows, late)]
     assert early[0] == early[1]
 
 
@@ -78,7 +78,7 @@ def test_the_loss_of_a_token_gives_no_gradient_to_later_ones():
 def test_hand_written_gradients_equal_those_of_autograd(shape, time):
     model = make_model(shape).double()
     windows = windows_of(shape, time=time)
-    loss, plain = model.loss(windows), plain_loss(model, windows)
+    loss, plain = model.loss(windows[:, :-1], windows[:, 1:]), plain_loss(model, windows)
     torch.testing.assert_close(loss.float(), plain.float())
     found, wanted = gradients_of(model, loss), gradients_of(model, plain)
     for name, grad in wanted.items():
@@ -89,17 +89,17 @@ def test_hand_written_gradients_equal_those_of_autograd(shape, time):
 def test_chunks_add_up_to_the_whole(monkeypatch):
     model = make_model().double()
     windows = windows_of(batch=7)
-    whole = gradients_of(model, model.loss(windows))
+    whole = gradients_of(model, model.loss(windows[:, :-1], windows[:, 1:]))
     monkeypatch.setattr(gradients, "CHUNK_TOKENS", 2 * SHAPE.context)
-    chunked = gradients_of(model, model.loss(windows))
+    chunked = gradients_of(model, model.loss(windows[:, :-1], windows[:, 1:]))
     for name, grad in whole.items():
         torch.testing.assert_close(chunked[name], grad)
 
 
 def test_a_scaled_loss_has_scaled_gradients():
     model, windows = make_model().double(), windows_of()
-    once = gradients_of(model, model.loss(windows))
-    thrice = gradients_of(model, 3 * model.loss(windows))
+    once = gradients_of(model, model.loss(windows[:, :-1], windows[:, 1:]))
+    thrice = gradients_of(model, 3 * model.loss(windows[:, :-1], windows[:, 1:]))
     for name, grad in once.items():
         torch.testing.assert_close(thrice[name], 3 * grad)
 
@@ -107,25 +107,25 @@ def test_a_scaled_loss_has_scaled_gradients():
 def test_sequences_that_are_too_long_to_keep_weights_give_the_same_gradients():
     shape = replace(SHAPE, context=LONGEST_EXPLICIT + 1, n_layers=1)
     model, windows = make_model(shape), windows_of(shape, batch=1)
-    assert "MeanLoss" not in type(model.loss(windows).grad_fn).__name__
-    assert "MeanLoss" in type(model.loss(windows[:, :-1]).grad_fn).__name__
-    torch.testing.assert_close(model.loss(windows), plain_loss(model, windows))
+    assert "MeanLoss" not in type(model.loss(windows[:, :-1], windows[:, 1:]).grad_fn).__name__
+    assert "MeanLoss" in type(model.loss(windows[:, :-2], windows[:, 1:-1]).grad_fn).__name__
+    torch.testing.assert_close(model.loss(windows[:, :-1], windows[:, 1:]), plain_loss(model, windows))
 
 
 def test_the_losses_of_tokens_average_to_the_loss():
     model, windows = make_model(), windows_of()
     with torch.no_grad():
-        each = model.loss(windows, reduction="none")
+        each = model.loss(windows[:, :-1], windows[:, 1:], reduction="none")
     assert each.shape == (5 * SHAPE.context,)
-    torch.testing.assert_close(each.mean(), model.loss(windows).detach())
+    torch.testing.assert_close(each.mean(), model.loss(windows[:, :-1], windows[:, 1:]).detach())
 
 
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
 def test_bfloat16_is_close_to_float32(shape):
     model, windows = make_model(shape, spread=0.05), windows_of(shape)
-    exact = gradients_of(model, model.loss(windows))
+    exact = gradients_of(model, model.loss(windows[:, :-1], windows[:, 1:]))
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        loss = model.loss(windows)
+        loss = model.loss(windows[:, :-1], windows[:, 1:])
         with torch.no_grad():
             plain = plain_loss(model, windows)
     rough = gradients_of(model, loss)
@@ -138,7 +138,7 @@ def test_bfloat16_is_close_to_float32(shape):
 
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
 def test_the_parameters_are_those_that_the_shape_counts(shape):
-    assert sum(param.numel() for param in Transformer(shape).parameters()) == shape.params
+    assert sum(param.numel() for param in StackedTransformer(shape).parameters()) == shape.params
 
 
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
@@ -146,7 +146,7 @@ def test_matrix_flop_are_those_that_the_shape_counts(shape):
     """Attention is left out here: SDPA is not counted on a processor; `test_kernels` counts its blocks."""
     from torch.utils.flop_counter import FlopCounterMode
 
-    model, windows = Transformer(shape), windows_of(shape)
+    model, windows = StackedTransformer(shape), windows_of(shape)
     with FlopCounterMode(display=False) as counter:
         plain_loss(model, windows).backward()
     counted = counter.get_flop_counts()["Global"]
@@ -156,19 +156,21 @@ def test_matrix_flop_are_those_that_the_shape_counts(shape):
 
 
 def test_a_new_model_of_any_width_guesses_uniformly():
-    model = Transformer(SHAPE)
-    assert float(model.loss(windows_of()).detach()) == pytest.approx(torch.tensor(50.0).log().item())
+    model = StackedTransformer(SHAPE)
+    assert float(model.loss(windows_of()[:, :-1], windows_of()[:, 1:]).detach()) == pytest.approx(
+        torch.tensor(50.0).log().item()
+    )
 
 
 def test_training_is_the_same_for_the_same_seed_and_another_for_another():
     def train(seed):
         torch.manual_seed(seed)
-        model = Transformer(SHAPE)
+        model = StackedTransformer(SHAPE)
         optimizers = build_optimizers(model, Recipe())
         set_rate(optimizers, 1.0)
         for _ in range(3):
             model.zero_grad()
-            model.loss(windows_of()).backward()
+            model.loss(windows_of()[:, :-1], windows_of()[:, 1:]).backward()
             for optimizer in optimizers:
                 optimizer.step()
         return [param.detach().clone() for param in model.parameters()]

@@ -10,7 +10,6 @@ torch = pytest.importorskip("torch", reason="needs the extra train")
 
 from scalescope.cost import Shape  # noqa: E402
 from scalescope.training import optimizers as room  # noqa: E402
-from scalescope.training.model import Transformer  # noqa: E402
 from scalescope.training.optimizers import (  # noqa: E402
     StackedMuon,
     build_optimizers,
@@ -18,6 +17,7 @@ from scalescope.training.optimizers import (  # noqa: E402
     set_rate,
 )
 from scalescope.training.recipe import Recipe  # noqa: E402
+from scalescope.training.stacked.transformer import StackedTransformer  # noqa: E402
 
 pytestmark = pytest.mark.torch
 
@@ -101,7 +101,7 @@ def test_a_matrix_of_zeros_stays_so():
 @pytest.mark.parametrize("tied", [True, False])
 @pytest.mark.parametrize("name", ["muon", "adamw"])
 def test_every_parameter_has_one_optimiser(name, tied):
-    model = Transformer(replace(SHAPE, tied=tied))
+    model = StackedTransformer(replace(SHAPE, tied=tied))
     groups = [
         group for each in build_optimizers(model, Recipe(optimizer=name)) for group in each.param_groups
     ]
@@ -110,7 +110,7 @@ def test_every_parameter_has_one_optimiser(name, tied):
 
 
 def test_muon_takes_the_matrices_of_the_blocks_and_nothing_else():
-    model = Transformer(SHAPE)
+    model = StackedTransformer(SHAPE)
     muon, adamw = build_optimizers(model, Recipe())
     assert isinstance(muon, StackedMuon)
     matrices = {id(p) for p in (model.qkv, model.attention_out, model.gate_up, model.down)}
@@ -119,7 +119,7 @@ def test_muon_takes_the_matrices_of_the_blocks_and_nothing_else():
 
 
 def test_query_key_value_gate_and_up_are_orthogonalised_on_their_own():
-    model = Transformer(SHAPE)
+    model = StackedTransformer(SHAPE)
     muon = build_optimizers(model, Recipe())[0]
     set_rate([muon], 1.0)
     before = [model.qkv.detach().clone(), model.gate_up.detach().clone()]
@@ -133,7 +133,7 @@ def test_query_key_value_gate_and_up_are_orthogonalised_on_their_own():
 
 
 def test_rates_are_shares_of_their_peaks():
-    optimizers = build_optimizers(Transformer(SHAPE), Recipe())
+    optimizers = build_optimizers(StackedTransformer(SHAPE), Recipe())
     set_rate(optimizers, 0.25)
     for optimizer in optimizers:
         for group in optimizer.param_groups:

@@ -10,8 +10,8 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs the extra train")
 
+from scalescope.corpora.preparing import prepare_corpus  # noqa: E402
 from scalescope.cost import Shape  # noqa: E402
-from scalescope.training.preparing import prepare_corpus  # noqa: E402
 from scalescope.training.recipe import Recipe  # noqa: E402
 from scalescope.training.trial import DivergedError, run  # noqa: E402
 from scalescope.training.trial_settings import Trial  # noqa: E402
@@ -34,7 +34,7 @@ def corpus_folder(tmp_path_factory):
 
 
 def train(trial, folder, **more):
-    from scalescope.training.corpus import open_corpus
+    from scalescope.corpora.corpus import open_corpus
 
     corpus = open_corpus(folder)
     messages = []

@@ -3,20 +3,34 @@
 from scalescope.cost.anatomy import Anatomy, AttentionLayers, Matrix, Positions, Side, Span
 from scalescope.cost.flop import CONVENTIONS, Convention, convert_utilisation, flop_per_token
 from scalescope.cost.groups import Group
-from scalescope.cost.parts import Experts, LatentAttention, StateSpace
+from scalescope.cost.parts import (
+    MIXERS,
+    Experts,
+    Hashing,
+    LatentAttention,
+    Linear,
+    Mixer,
+    Patches,
+    StateSpace,
+)
 from scalescope.cost.shape import COUNTS, Count, Shape
 
 __all__ = [
     "CONVENTIONS",
     "COUNTS",
+    "MIXERS",
     "Anatomy",
     "AttentionLayers",
     "Convention",
     "Count",
     "Experts",
     "Group",
+    "Hashing",
     "LatentAttention",
+    "Linear",
     "Matrix",
+    "Mixer",
+    "Patches",
     "Positions",
     "Shape",
     "Side",

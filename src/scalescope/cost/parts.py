@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Literal, get_args
 
 from scalescope.errors import InputError
+
+Mixer = Literal["full", "window", "hashed", "retention", "gated-delta", "mamba2"]
+"""What lets tokens of a layer see each other: all pairs, the nearest, those of equal hash, or a state."""
+
+MIXERS: tuple[Mixer, ...] = get_args(Mixer)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +88,68 @@ class StateSpace:
     def attention_layers(self, n_layers: int) -> int:
         """Count the layers that have attention."""
         return n_layers // self.attention_every if self.attention_every else 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Linear:
+    """Attention without softmax, through a state of a fixed size: `retention` and `gated-delta` layers.
+
+    Retention (Sun et al. 2023, https://arxiv.org/abs/2307.08621) decays by a constant of each head; the gated
+    delta rule (Yang et al. 2024, https://arxiv.org/abs/2412.06464) by a gate of each token, and writes the
+    difference to what the state holds. Heads and their size are those of the shape.
+    """
+
+    expand: int = 1
+    """Width of a head's values over that of its keys."""
+    kernel: int = 4
+    """Width of the convolution before a gated delta."""
+    chunk: int = 64
+    """Tokens that are worked on as one block of scores."""
+
+    def __post_init__(self) -> None:
+        _positive("linear attention", self, *(one.name for one in fields(self)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hashing:
+    """Attention within buckets of equal hash (Reformer, Kitaev et al. 2020, https://arxiv.org/abs/2001.04451)."""
+
+    bucket: int = 64
+    """Tokens of a chunk of the sorted sequence; each also sees the chunk before its own."""
+    rounds: int = 1
+    """Hashes that are tried and weighed."""
+
+    def __post_init__(self) -> None:
+        _positive("hashing", self, "bucket", "rounds")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patches:
+    """Images in place of text (ViT, Dosovitskiy et al. 2020, https://arxiv.org/abs/2010.11929).
+
+    A token is a patch; `Shape.vocabulary` counts the classes, and the head reads the mean over patches.
+    """
+
+    side: int
+    """Pixels of a square image's side."""
+    patch: int
+    """Pixels of a square patch's side."""
+    channels: int = 1
+
+    def __post_init__(self) -> None:
+        _positive("patches", self, "side", "patch", "channels")
+        if self.side % self.patch:
+            raise InputError(f"patches: {self.patch} pixels do not divide a side of {self.side}")
+
+    @property
+    def count(self) -> int:
+        """Patches of one image."""
+        return (self.side // self.patch) ** 2
+
+    @property
+    def numbers(self) -> int:
+        """Of one patch."""
+        return self.patch**2 * self.channels
 
 
 def _positive(what: str, part: object, *names: str) -> None:

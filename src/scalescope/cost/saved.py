@@ -62,7 +62,7 @@ def saved_tensors(
         Whether a norm keeps its input alone; else two copies of it in fp32, as RMSNorm without a kernel does.
     by_hand
         Whether the gradients are those that the own trainer spells out for short sequences on a CPU
-        (`scalescope.training.gradients`): the stream in fp32, and attention weights up to the diagonal.
+        (`scalescope.training.stacked.gradients`): the stream in fp32, and attention weights up to the diagonal.
     """
     return tuple(_tensors(shape, fused_attention, fused_norms, by_hand))
 

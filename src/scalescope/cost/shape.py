@@ -15,8 +15,17 @@ from dataclasses import dataclass
 from typing import Literal
 
 from scalescope.cost.groups import Group, groups_of
-from scalescope.cost.parts import Experts, LatentAttention, StateSpace
-from scalescope.errors import InputError
+from scalescope.cost.parts import (
+    MIXERS,
+    Experts,
+    Hashing,
+    LatentAttention,
+    Linear,
+    Mixer,
+    Patches,
+    StateSpace,
+)
+from scalescope.errors import InputError, nearest
 
 Count = Literal["params", "params_nonembedding", "params_matmul"]
 """Which parameters N counts: all; without embedding and head (Kaplan); blocks and head (what multiplies)."""
@@ -66,9 +75,20 @@ class Shape:
     """Rows of the learned positions; the context if None."""
     window: int | None = None
     """Tokens that a token sees; None for all before it."""
+    causal: bool = True
+    """Whether a token sees only those before it; an encoder sees all."""
+    pattern: tuple[Mixer, ...] = ()
+    """What mixes tokens, layer by layer, repeated over the depth; if empty, `window` and `state_space` say it."""
     experts: Experts | None = None
     latent: LatentAttention | None = None
     state_space: StateSpace | None = None
+    """Of `mamba2` layers."""
+    linear: Linear | None = None
+    """Of `retention` and `gated-delta` layers."""
+    hashing: Hashing | None = None
+    """Of `hashed` layers."""
+    patches: Patches | None = None
+    """Where images are read and not text."""
 
     def __post_init__(self) -> None:
         for name in ("width", "n_layers", "n_heads", "n_kv_heads", "vocabulary", "context"):
@@ -81,11 +101,26 @@ class Shape:
             if value is not None and value < 1:
                 raise InputError(f"shape: {name} must be at least 1, got {value}")
         self._check_heads()
+        self._check_pattern()
         space = self.state_space
         if space is not None and space.expand * self.width % space.head_size:
             raise InputError(
                 f"shape: {space.expand * self.width} channels of a state space are not a multiple of its "
                 f"head size {space.head_size}"
+            )
+
+    def _check_pattern(self) -> None:
+        needed = {"window": "window", "hashed": "hashing", "mamba2": "state_space"}
+        needed |= {"retention": "linear", "gated-delta": "linear"}
+        for mixer in self.pattern:
+            if mixer not in MIXERS:
+                raise InputError(f"shape: no mixer is called {mixer!r}", hint=nearest(mixer, MIXERS))
+            if mixer in needed and getattr(self, needed[mixer]) is None:
+                raise InputError(f"shape: {mixer} layers need {needed[mixer]}")
+        if self.patches is not None and self.patches.count != self.context:
+            raise InputError(
+                f"shape: an image of {self.patches.count} patches is no context of {self.context}",
+                hint="Let the context be the number of patches.",
             )
 
     def _check_heads(self) -> None:
@@ -102,6 +137,20 @@ class Shape:
                 f"shape: {self.n_heads} heads cannot share {self.n_kv_heads} key/value heads",
                 hint="Choose a number of key/value heads that divides the heads.",
             )
+
+    @property
+    def mixers(self) -> tuple[Mixer, ...]:
+        """What mixes tokens, a layer each."""
+        if self.pattern:
+            return tuple(self.pattern[layer % len(self.pattern)] for layer in range(self.n_layers))
+        plain: Mixer = "full" if self.window is None else "window"
+        space = self.state_space
+        if space is None:
+            return (plain,) * self.n_layers
+        every = space.attention_every
+        return tuple(
+            plain if every and layer % every == every - 1 else "mamba2" for layer in range(self.n_layers)
+        )
 
     @property
     def head_size(self) -> int:

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from scalescope.corpora.corpus import Corpus
 from scalescope.executors import Event, Executor, Task
 from scalescope.ledgers.ledger import Ledger
 from scalescope.metering import Power
@@ -18,7 +19,6 @@ from scalescope.points import Finding
 from scalescope.studies.collect import ENERGY, HELD_OUT
 from scalescope.studies.machine import Machine
 from scalescope.studies.pace import Pace
-from scalescope.training.corpus import Corpus
 from scalescope.training.cost import tokens_trained
 from scalescope.training.trial_settings import Trial
 from scalescope.units import format_count, format_flop

@@ -14,6 +14,8 @@ from typing import Any
 
 import msgspec
 
+from scalescope.corpora.corpus import Corpus, epochs
+from scalescope.corpora.preparing import prepare_corpus
 from scalescope.cost import Shape
 from scalescope.errors import InputError
 from scalescope.executors import Executor
@@ -27,9 +29,7 @@ from scalescope.studies.family import nearest_shape
 from scalescope.studies.machine import Machine, measure_machine
 from scalescope.studies.settings import Settings
 from scalescope.studies.tune import tune_rate, tuned_rung, tuning_cost
-from scalescope.training.corpus import Corpus, epochs
 from scalescope.training.cost import tokens_trained
-from scalescope.training.preparing import prepare_corpus
 from scalescope.training.recipe import Recipe
 from scalescope.training.trial_settings import Trial
 from scalescope.units import format_count, format_factor, format_flop, format_seconds

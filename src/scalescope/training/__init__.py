@@ -1,1 +1,1 @@
-"""Model families, corpus to batches, recipe, optimisers, and the trainer of one trial.  Torch lives here."""
+"""Model families, recipe, optimisers, and the trainer, on one process or many.  Torch lives here."""

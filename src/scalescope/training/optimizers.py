@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from scalescope.training.model import Transformer
 from scalescope.training.recipe import Recipe
+from scalescope.training.stacked.transformer import StackedTransformer
 
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 """Quintic coefficients of Jordan et al. 2024, https://kellerjordan.github.io/posts/muon/."""
@@ -88,7 +88,7 @@ def _has_matrix_units() -> bool:
     return bool(capabilities().get("amx_bf16", False))
 
 
-def build_optimizers(model: Transformer, recipe: Recipe) -> list[torch.optim.Optimizer]:
+def build_optimizers(model: StackedTransformer, recipe: Recipe) -> list[torch.optim.Optimizer]:
     """Give every parameter its optimiser and peak learning rate (kept as `peak` in each group)."""
     shape, d = model.shape, model.shape.width
     key_value, f = shape.n_kv_heads * shape.head_size, shape.feed_forward

@@ -11,9 +11,9 @@ import torch
 
 from scalescope.cost import Shape
 from scalescope.training.allocator import keep_freed_memory
-from scalescope.training.model import Transformer
 from scalescope.training.optimizers import build_optimizers, set_rate
 from scalescope.training.recipe import Recipe
+from scalescope.training.stacked.transformer import StackedTransformer
 
 
 def run(payload: dict[str, Any], emit: Callable[[dict[str, Any]], None]) -> dict[str, Any]:  # noqa: ARG001
@@ -50,7 +50,7 @@ def time_steps(shape: Shape, recipe: Recipe, *, position: float, seconds: float)
 
     Returns tokens per wall second, and per CPU-second of one of the threads.
     """
-    model = Transformer(shape)
+    model = StackedTransformer(shape)
     optimizers = build_optimizers(model, recipe)
     set_rate(optimizers, 1.0)
     batch = recipe.batch(position, shape.context)
@@ -59,7 +59,7 @@ def time_steps(shape: Shape, recipe: Recipe, *, position: float, seconds: float)
     def step() -> None:
         for optimizer in optimizers:
             optimizer.zero_grad(set_to_none=True)
-        model.loss(windows).backward()  # type: ignore[no-untyped-call]
+        model.loss(windows[:, :-1], windows[:, 1:]).backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
         for optimizer in optimizers:
             optimizer.step()

@@ -214,12 +214,12 @@ class _Probe:
     def _step(self, shape: Shape, batch: int) -> Callable[[], object]:
         import torch
 
-        from scalescope.training.model import Transformer
         from scalescope.training.optimizers import build_optimizers, set_rate
         from scalescope.training.recipe import Recipe
+        from scalescope.training.stacked.transformer import StackedTransformer
 
         recipe = Recipe(optimizer="adamw")
-        model = Transformer(shape).to(self.kind)
+        model = StackedTransformer(shape).to(self.kind)
         optimizers = build_optimizers(model, recipe)
         set_rate(optimizers, 1.0)
         windows = torch.randint(shape.vocabulary, (batch, shape.context + 1), device=self.kind)
@@ -228,7 +228,7 @@ class _Probe:
             for optimizer in optimizers:
                 optimizer.zero_grad(set_to_none=True)
             with self._autocast():
-                loss = model.loss(windows)
+                loss = model.loss(windows[:, :-1], windows[:, 1:])
             torch.autograd.backward(loss)
             torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
             for optimizer in optimizers:

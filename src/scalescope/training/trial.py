@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +12,13 @@ import msgspec
 import numpy as np
 import torch
 
+from scalescope.corpora.corpus import Corpus
 from scalescope.errors import RunError
 from scalescope.metering import Meter, Power
 from scalescope.training.allocator import keep_freed_memory
-from scalescope.training.corpus import Corpus
-from scalescope.training.model import Transformer
-from scalescope.training.optimizers import build_optimizers, set_rate
+from scalescope.training.engine import LocalEngine
 from scalescope.training.recipe import steps_to
-from scalescope.training.sampling import Sampler, evaluation_windows
+from scalescope.training.tasks.next_token import NextToken
 from scalescope.training.trial_settings import Trial
 
 Emit = Callable[[dict[str, Any]], None]
@@ -69,12 +67,8 @@ class _Training:
     def __init__(self, trial: Trial, corpus: Corpus, emit: Emit, meter: Meter) -> None:
         torch.manual_seed(trial.seed)
         self.trial, self.corpus, self.emit, self.meter = trial, corpus, emit, meter
-        self.model = Transformer(trial.shape)
-        self.optimizers = build_optimizers(self.model, trial.recipe)
-        self.sampler = Sampler(corpus.train(), trial.shape.context, trial.seed)
-        self.evaluation = torch.from_numpy(
-            evaluation_windows(corpus, trial.shape.context, trial.evaluation_tokens)
-        )
+        self.engine = LocalEngine(trial)
+        self.task = NextToken(corpus, trial.shape.context, trial.seed, trial.evaluation_tokens)
         self.sequences = 0
         self.trained_tokens = 0
         self.started = time.perf_counter()
@@ -106,7 +100,7 @@ class _Training:
 
     def _branch(self, horizon: int, start: float, warmup: float, *, last: bool) -> bool:
         """Cool down to a horizon, measure, and go back to the trunk."""
-        kept = None if last else self._snapshot()
+        kept = None if last else (self.sequences, self.engine.snapshot())
         length = max(horizon - start, 1.0)
 
         def share(at: float) -> float:
@@ -116,7 +110,8 @@ class _Training:
             return False
         self._point(horizon)
         if kept is not None:
-            self._restore(kept)
+            self.sequences, weights = kept
+            self.engine.restore(weights)
         return True
 
     def _steps(self, stop: float, share: Callable[[float], float], *, cooling: bool = False) -> bool:
@@ -124,8 +119,7 @@ class _Training:
         context = self.trial.shape.context
         for size in steps_to(self.trial.recipe, context, self.position, stop):
             middle = self.position + size * context / 2
-            set_rate(self.optimizers, share(middle))
-            loss = self._step(size)
+            loss = self._step(size, share(middle))
             self._check(loss)
             if not cooling:
                 self._trace(loss)
@@ -137,24 +131,11 @@ class _Training:
                 return False
         return True
 
-    def _step(self, size: int) -> float:
-        windows = torch.from_numpy(self.sampler.take(self.sequences, size))
-        for optimizer in self.optimizers:
-            optimizer.zero_grad(set_to_none=True)
-        with self._precision():
-            loss = self.model.loss(windows)
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.trial.recipe.clip)
-        for optimizer in self.optimizers:
-            optimizer.step()
+    def _step(self, size: int, share: float) -> float:
+        done = self.engine.step(self.task.batch(self.sequences, size), share)
         self.sequences += size
         self.trained_tokens += size * self.trial.shape.context
-        return float(loss.detach())
-
-    def _precision(self) -> AbstractContextManager[Any]:
-        if self.trial.precision == "bf16":
-            return torch.autocast("cpu", dtype=torch.bfloat16)
-        return nullcontext()
+        return done.loss
 
     def _check(self, loss: float) -> None:
         limit = 2 * math.log(self.trial.shape.vocabulary)
@@ -192,7 +173,7 @@ class _Training:
                 "seconds": seconds,
                 "tokens_per_second": self.trained_tokens / seconds,
                 "learning_rate": self.trial.recipe.rate_at(shape.width) * self.trial.recipe.matrix_rate,
-                "epochs": self.sampler.epoch(self.sequences),
+                "epochs": self.task.epoch(self.sequences),
                 "batch_tokens": self.trial.recipe.batch(tokens, shape.context) * shape.context,
                 "width": shape.width,
                 "n_layers": shape.n_layers,
@@ -202,19 +183,15 @@ class _Training:
             | ({} if energy is None else {"energy_j": energy.joules})
         )
 
-    @torch.no_grad()
     def _evaluate(self) -> tuple[float, float]:
-        """Loss over the fixed held-out windows and its standard error, nats per token."""
-        losses = []
-        for windows in torch.split(self.evaluation, EVALUATION_BATCH):
-            with self._precision():
-                each = self.model.loss(windows, reduction="none")
-            losses.append(each.view(len(windows), -1).mean(1, dtype=torch.float64))
-        per_window = torch.cat(losses)
-        mean = float(per_window.mean())
+        """Loss over the fixed held-out sequences and its standard error, nats per token."""
+        asked = self.task.evaluation()
+        parts = (slice(at, at + EVALUATION_BATCH) for at in range(0, len(asked), EVALUATION_BATCH))
+        losses = torch.cat([self.engine.losses(asked.rows(part)) for part in parts])
+        mean = float(losses.mean())
         if not math.isfinite(mean):
             raise DivergedError(f"diverged: held-out loss is {mean} at token {self.position}")
-        return mean, float(per_window.std()) / math.sqrt(len(per_window))
+        return mean, float(losses.std()) / math.sqrt(len(losses))
 
     def _elapsed(self) -> float:
         return time.perf_counter() - self.started
@@ -226,26 +203,3 @@ class _Training:
         rate = self.trained_tokens / self._elapsed()
         missing = horizon - self.position + self.trial.evaluation_tokens / 3
         return self._elapsed() + missing / rate <= self.trial.seconds
-
-    def _snapshot(self) -> tuple[int, list[torch.Tensor], list[dict[str, Any]]]:
-        weights = [param.detach().clone() for param in self.model.parameters()]
-        return self.sequences, weights, [_copy(optimizer.state_dict()) for optimizer in self.optimizers]
-
-    def _restore(self, kept: tuple[int, list[torch.Tensor], list[dict[str, Any]]]) -> None:
-        self.sequences, weights, states = kept
-        with torch.no_grad():
-            for param, weight in zip(self.model.parameters(), weights, strict=True):
-                param.copy_(weight)
-        for optimizer, state in zip(self.optimizers, states, strict=True):
-            optimizer.load_state_dict(state)
-
-
-def _copy(value: Any) -> Any:
-    """Copy nested optimiser state, tensors included."""
-    if isinstance(value, torch.Tensor):
-        return value.clone()
-    if isinstance(value, dict):
-        return {key: _copy(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return type(value)(_copy(item) for item in value)
-    return value

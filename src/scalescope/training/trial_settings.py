@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from scalescope.cost import Shape
+from scalescope.cost.layout import Layout
 from scalescope.training.recipe import Recipe
 
-Precision = Literal["fp32", "bf16"]
+Precision = Literal["fp32", "bf16", "fp16", "int8", "fp8"]
+TaskName = Literal["next-token", "masked", "images"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +26,10 @@ class Trial:
     first_horizon: int = 0
     """The warm-up is a share of this; the first of `horizons` when 0."""
     recipe: Recipe = field(default_factory=Recipe)
+    task: TaskName = "next-token"
     precision: Precision = "fp32"
+    layout: Layout = field(default_factory=Layout)
+    """How one trial is spread over processes."""
     threads: int = 1
     evaluation_tokens: int = 131_072
     seconds: float = math.inf

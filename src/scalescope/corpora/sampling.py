@@ -14,9 +14,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from scalescope.corpora.corpus import Corpus
+from scalescope.corpora.tokens import Tokens
 from scalescope.errors import InputError
-from scalescope.training.corpus import Corpus
-from scalescope.training.tokens import Tokens
 
 _Words = npt.NDArray[np.uint64]
 Windows = npt.NDArray[np.int64]

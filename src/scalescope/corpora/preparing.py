@@ -11,14 +11,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from scalescope.errors import InputError
-from scalescope.points import Provenance, digest_of
-from scalescope.points.provenance import Option
-from scalescope.training.corpus import MANIFEST, Corpus, open_corpus
-from scalescope.training.documents import Tally
-from scalescope.training.doubts import SMALL_HELD_OUT, doubts, gone, mended
-from scalescope.training.sources import Source, find_source
-from scalescope.training.split import (
+from scalescope.corpora.corpus import MANIFEST, Corpus, open_corpus
+from scalescope.corpora.documents import Tally
+from scalescope.corpora.doubts import SMALL_HELD_OUT, doubts, gone, mended
+from scalescope.corpora.sources import Source, find_source
+from scalescope.corpora.split import (
     Census,
     Split,
     digest_split,
@@ -26,8 +23,11 @@ from scalescope.training.split import (
     split_documents,
     take_census,
 )
-from scalescope.training.tokens import Tokenizer, open_tokenizer
-from scalescope.training.writing import Progress, Written, describe, publish, write_tokens, writing_to
+from scalescope.corpora.tokens import Tokenizer, open_tokenizer
+from scalescope.corpora.writing import Progress, Written, describe, publish, write_tokens, writing_to
+from scalescope.errors import InputError
+from scalescope.points import Provenance, digest_of
+from scalescope.points.provenance import Option
 from scalescope.units import format_count
 
 MIN_TOKENS = 50_000

@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from scalescope.corpora.corpus import Corpus, epochs, open_corpus
+from scalescope.corpora.preparing import prepare_corpus
+from scalescope.corpora.split import split_documents, take_census
 from scalescope.errors import InputError
-from scalescope.training.corpus import Corpus, epochs, open_corpus
-from scalescope.training.preparing import prepare_corpus
-from scalescope.training.split import split_documents, take_census
 
 WORDS = [f"{a}{b}" for a in ("ba", "do", "mi", "su", "ka") for b in ("n", "r", "lo", "te")]
 
@@ -116,7 +116,7 @@ def test_whatever_changes_the_tokens_changes_the_digest(text, tmp_path, change):
 
 def test_a_second_call_reads_no_document(text, tmp_path, monkeypatch):
     first = prepare_corpus(str(text), tmp_path / "out")
-    monkeypatch.setattr("scalescope.training.preparing.take_census", lambda _: pytest.fail("read again"))
+    monkeypatch.setattr("scalescope.corpora.preparing.take_census", lambda _: pytest.fail("read again"))
     assert prepare_corpus(str(text), tmp_path / "out") == first
 
 
@@ -225,8 +225,8 @@ def test_the_standard_library_is_the_default(tmp_path):
 def test_preparing_imports_no_torch(tmp_path):
     code = (
         "import sys; from pathlib import Path\n"
-        "from scalescope.training.preparing import prepare_corpus\n"
-        "from scalescope.training.sampling import Sampler\n"
+        "from scalescope.corpora.preparing import prepare_corpus\n"
+        "from scalescope.corpora.sampling import Sampler\n"
         f"prepare_corpus(None, Path({str(tmp_path / 'out')!r}))\n"
         "sys.exit(bool({'torch', 'pyarrow', 'tokenizers', 'datasets'} & set(sys.modules)))"
     )

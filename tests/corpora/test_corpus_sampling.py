@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scalescope.corpora.corpus import Corpus
+from scalescope.corpora.sampling import Sampler, batches, evaluation_windows
 from scalescope.errors import InputError
-from scalescope.training.corpus import Corpus
-from scalescope.training.sampling import Sampler, batches, evaluation_windows
 
 CONTEXT = 8
 FIRST_SIX = [802, 226, 938, 26, 138, 154]

@@ -8,10 +8,10 @@ import sys
 import numpy as np
 import pytest
 
+from scalescope.corpora import tokens as tokens_module
+from scalescope.corpora.preparing import prepare_corpus
+from scalescope.corpora.tokens import open_tokenizer, token_type
 from scalescope.errors import InputError, MissingExtraError
-from scalescope.training import tokens as tokens_module
-from scalescope.training.preparing import prepare_corpus
-from scalescope.training.tokens import open_tokenizer, token_type
 
 tokenizers = pytest.importorskip("tokenizers", reason="needs the extra tokenizers")
 

@@ -1,4 +1,4 @@
-"""Loss and gradients of a `Transformer` without autograd: the same function as `Transformer.forward`.
+"""Loss and gradients of a `StackedTransformer` without autograd, the same function as its `forward`.
 
 A graph of some hundred small operations costs more than the operations. Here the backward pass is spelled
 out, line by line the mirror image of the forward pass, with gradients added where they belong.
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from scalescope.training.kernels import (
+from scalescope.training.stacked.kernels import (
     attend,
     attend_back,
     cross_entropy,
@@ -31,7 +31,7 @@ CHUNK_TOKENS = 4096
 
 
 class Parameters(NamedTuple):
-    """Parameters of a `Transformer`, or their gradients."""
+    """Parameters of a `StackedTransformer`, or their gradients."""
 
     qkv: Tensor
     attention_out: Tensor
@@ -55,32 +55,35 @@ class Constants:
 
 
 class MeanLoss(torch.autograd.Function):
-    """Mean cross-entropy of windows; autograd only hands over the gradients that the forward pass made."""
+    """Mean cross-entropy; autograd only hands over the gradients that the forward pass made."""
 
     @staticmethod
-    def forward(ctx: Any, windows: Tensor, constants: Constants, *parameters: Tensor) -> Tensor:
+    def forward(
+        ctx: Any, tokens: Tensor, targets: Tensor, constants: Constants, *parameters: Tensor
+    ) -> Tensor:
         """Return the loss, and keep the gradients of `parameters`, those of `Parameters` in order."""
-        with torch.autocast(windows.device.type, enabled=False):
-            loss, ctx.grads = loss_and_gradients(Parameters(*parameters), windows, constants)
+        with torch.autocast(tokens.device.type, enabled=False):
+            loss, ctx.grads = loss_and_gradients(Parameters(*parameters), tokens, targets, constants)
         return loss
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         """Hand the gradients over."""
-        return None, None, *torch._foreach_mul(ctx.grads, grad)
+        return None, None, None, *torch._foreach_mul(ctx.grads, grad)
 
 
 def loss_and_gradients(
-    parameters: Parameters, windows: Tensor, constants: Constants
+    parameters: Parameters, tokens: Tensor, targets: Tensor, constants: Constants
 ) -> tuple[Tensor, list[Tensor]]:
-    """Mean loss of windows (batch, time + 1), and the gradients in the order of `Parameters`."""
-    batch, time = windows.shape[0], windows.shape[1] - 1
+    """Mean loss of tokens and targets (batch, time), and the gradients in the order of `Parameters`."""
+    batch, time = tokens.shape
     grads = Parameters(*(torch.zeros_like(each) for each in parameters))
     step = _Pass(parameters, grads, constants, time)
-    total = windows.new_zeros((), dtype=parameters.norms.dtype)
-    for chunk in torch.split(windows, max(1, CHUNK_TOKENS // time)):
-        total += step.run(chunk, 1 / (batch * time))
+    total = tokens.new_zeros((), dtype=parameters.norms.dtype)
+    chunk = max(1, CHUNK_TOKENS // time)
+    for read, wanted in zip(torch.split(tokens, chunk), torch.split(targets, chunk), strict=True):
+        total += step.run(read, wanted, 1 / (batch * time))
     return total / (batch * time), list(grads)
 
 
@@ -110,9 +113,9 @@ class _Pass:
         ]
         self.kept: list[tuple[Any, ...]] = []
 
-    def run(self, windows: Tensor, share: float) -> Tensor:
-        """Return the summed loss of windows; add `share` times its gradients."""
-        batch, tokens, targets = len(windows), windows[:, :-1].flatten(), windows[:, 1:].flatten()
+    def run(self, tokens: Tensor, targets: Tensor, share: float) -> Tensor:
+        """Return the summed loss; add `share` times its gradients."""
+        batch, tokens, targets = len(tokens), tokens.flatten(), targets.flatten()
         x = torch.nn.functional.embedding(tokens, self.weights.embedding)
         for layer, _ in self.layers:
             x = self._feed_forward(self._attention(x, layer, batch), layer)

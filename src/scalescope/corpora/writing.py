@@ -9,10 +9,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
 
+from scalescope.corpora.corpus import HELD_OUT, MANIFEST, TRAIN, Corpus
+from scalescope.corpora.tokens import Tokenizer
 from scalescope.errors import RunError, WorkError
 from scalescope.points import write_json
-from scalescope.training.corpus import HELD_OUT, MANIFEST, TRAIN, Corpus
-from scalescope.training.tokens import Tokenizer
 from scalescope.units import format_bytes
 
 BATCH_BYTES = 1 << 20

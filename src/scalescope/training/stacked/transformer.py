@@ -13,14 +13,14 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from scalescope.cost import Shape
-from scalescope.training.gradients import Constants, MeanLoss, Parameters
-from scalescope.training.kernels import EPSILON, make_mask, make_turns
+from scalescope.training.stacked.gradients import Constants, MeanLoss, Parameters
+from scalescope.training.stacked.kernels import EPSILON, make_mask, make_turns
 
 LONGEST_EXPLICIT = 512
 """Sequences up to this length have their attention weights kept; longer ones go through autograd and SDPA."""
 
 
-class Transformer(nn.Module):
+class StackedTransformer(nn.Module):
     """A decoder-only transformer of a given `Shape`."""
 
     turns: Tensor
@@ -69,16 +69,15 @@ class Transformer(nn.Module):
         )
         return out.transpose(1, 2).flatten(2)
 
-    def loss(self, windows: Tensor, *, reduction: str = "mean") -> Tensor:
-        """Cross-entropy in nats per token of windows (batch, time + 1).
+    def loss(self, tokens: Tensor, targets: Tensor, *, reduction: str = "mean") -> Tensor:
+        """Cross-entropy in nats per token of tokens and targets, both (batch, time).
 
         A mean whose gradient is wanted comes with that gradient: `gradients` computes it by hand.
         """
-        explicit = windows.device.type == "cpu" and windows.shape[1] - 1 <= LONGEST_EXPLICIT
+        explicit = tokens.device.type == "cpu" and tokens.shape[1] <= LONGEST_EXPLICIT
         if reduction == "mean" and torch.is_grad_enabled() and explicit:
-            return MeanLoss.apply(windows, self._constants(), *self._named())  # type: ignore[no-any-return, no-untyped-call]
-        logits = self(windows[:, :-1]).float()
-        return F.cross_entropy(logits.flatten(0, 1), windows[:, 1:].flatten(), reduction=reduction)
+            return MeanLoss.apply(tokens, targets, self._constants(), *self._named())  # type: ignore[no-any-return, no-untyped-call]
+        return F.cross_entropy(self(tokens).float().flatten(0, 1), targets.flatten(), reduction=reduction)
 
     def _named(self) -> Parameters:
         return Parameters(**{name: getattr(self, name) for name in Parameters._fields})

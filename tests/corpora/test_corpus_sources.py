@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from scalescope.corpora import documents as readers
+from scalescope.corpora.documents import Tally
+from scalescope.corpora.preparing import prepare_corpus
+from scalescope.corpora.sources import DatasetSource, FileSource, FolderSource, find_source
 from scalescope.errors import InputError, MissingExtraError
-from scalescope.training import documents as readers
-from scalescope.training.documents import Tally
-from scalescope.training.preparing import prepare_corpus
-from scalescope.training.sources import DatasetSource, FileSource, FolderSource, find_source
 
 
 def texts(n: int = 30, n_words: int = 500) -> list[str]:

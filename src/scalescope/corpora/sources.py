@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from scalescope.corpora.documents import TABLE_SUFFIXES, Tally, read_dataset, read_document_file
 from scalescope.errors import InputError, nearest
-from scalescope.training.documents import TABLE_SUFFIXES, Tally, read_dataset, read_document_file
 
 _NOT_LIBRARY = frozenset({"site-packages", "dist-packages", "test", "tests", "idle_test", "__pycache__"})
 

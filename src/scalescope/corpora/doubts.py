@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from scalescope.corpora.corpus import Corpus
+from scalescope.corpora.documents import Tally
+from scalescope.corpora.tokens import Tokenizer
 from scalescope.points import Finding
-from scalescope.training.corpus import Corpus
-from scalescope.training.documents import Tally
-from scalescope.training.tokens import Tokenizer
 from scalescope.units import format_count, format_percent
 
 SMALL_HELD_OUT = 100_000

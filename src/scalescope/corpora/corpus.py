@@ -14,9 +14,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from scalescope.corpora.tokens import Tokens, token_type
 from scalescope.errors import InputError
 from scalescope.points import Finding, Provenance, from_plain, read_json, to_plain
-from scalescope.training.tokens import Tokens, token_type
 from scalescope.units import format_bytes, format_count, format_percent, format_significant
 
 MANIFEST = "corpus.json"
