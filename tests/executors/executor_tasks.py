@@ -105,3 +105,44 @@ def work(payload: JSON, emit: Emit) -> JSON:
         emit({"step": step, "total": total, "pid": os.getpid(), "parent": parent})
         time.sleep(payload["seconds"] / payload["steps"])
     return {"total": total}
+
+
+def meet(payload: JSON, emit: Emit) -> JSON:
+    """Add up the ranks of a gang through a store at its meeting place, as a process group begins."""
+    import socket
+
+    gang = payload["gang"]
+    host, _, port = gang["meeting"].rpartition(":")
+    emit({"rank": gang["rank"]})
+    if gang["rank"]:
+        until = time.monotonic() + 20
+        while True:
+            try:
+                with socket.create_connection((host, int(port)), timeout=1) as to:
+                    to.sendall(bytes([gang["rank"]]))
+                return {"rank": gang["rank"]}
+            except OSError:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.02)
+    with socket.create_server(("", int(port))) as server:
+        server.settimeout(20)
+        total = 0
+        for _ in range(gang["size"] - 1):
+            with server.accept()[0] as other:
+                total += other.recv(1)[0]
+    return {"total": total, "host": host}
+
+
+def one_rank_ends(payload: JSON, emit: Emit) -> JSON:
+    """One rank ends as asked; the others wait for it for ever, or hear of it by a broken connection."""
+    if payload["gang"]["rank"] == payload["which"]:
+        if payload["how"] == "raise":
+            raise InputError("no such layer")
+        time.sleep(0.3)
+        os.kill(os.getpid(), signal.SIGKILL)
+    if payload["how"] == "break":
+        time.sleep(0.1)
+        raise ConnectionError("reset by peer")
+    time.sleep(60)
+    return {}

@@ -6,6 +6,7 @@ import os
 import socket
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -181,6 +182,21 @@ class TestCluster:
         executor.close()
         with pytest.raises(RunError, match="closed"):
             executor.submit(task("a", "square", x=1))
+
+    def test_a_gang_larger_than_a_node_meets_over_two_of_them(self, cluster):
+        second = cluster.add_node(num_cpus=2, object_store_memory=80 * 2**20)
+        cluster.wait_for_nodes()
+        meet = Task(key="three", function="executor_tasks:meet", payload={}, processes=3)
+        dying = {"which": 1, "how": "die"}
+        dies = Task(key="dies", function="executor_tasks:one_rank_ends", payload=dying, processes=2)
+        with RayExecutor(cluster.address, allowed=ALLOWED) as executor:
+            ends = outcomes(run(executor, meet, dies, replace(meet, key="two", processes=2)))
+            assert ends["three"].data["total"] == 3
+            assert ends["two"].data["total"] == 1
+            assert (ends["dies"].kind, ends["dies"].data["cause"][:13]) == ("lost", "rank 1 of 2: ")
+            with pytest.raises(InputError, match="5 processes side by side and there are 4 slots"):
+                executor.submit(replace(meet, processes=5))
+        cluster.remove_node(second)
 
     def test_a_node_that_dies_loses_its_tasks_and_they_can_be_made_again(self, cluster, capfd):
         tasks = {str(x): task(str(x), "work", x=x, steps=20, seconds=2.0) for x in range(6)}

@@ -1,4 +1,4 @@
-"""Tasks on this machine: persistent worker processes, one task each at a time."""
+"""Tasks on this machine: persistent worker processes, each with one task, or one rank of one, at a time."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Self
 
 from scalescope.errors import InputError, RunError
 from scalescope.executors.calls import ALLOWED, check_function, check_payload
+from scalescope.executors.gangs import GRACE_SECONDS, Gang, check_processes, free_port, with_rank
 from scalescope.executors.processes import WorkerProcess
 from scalescope.executors.protocol import JSON, Event, Task
 
@@ -45,8 +46,9 @@ class LocalExecutor:
         self._slots = slots
         self._threads = threads
         self._allowed = tuple(allowed)
-        self._queue: deque[tuple[str, bytes]] = deque()
-        """Key and command of every task that waits."""
+        self._queue: deque[Task] = deque()
+        self._gangs: dict[str, Gang] = {}
+        """Of every task under way."""
         self._events: deque[Event] = deque()
         self._workers: list[WorkerProcess] = []
         self._selector = selectors.DefaultSelector()
@@ -68,17 +70,19 @@ class LocalExecutor:
         Raises
         ------
         InputError
-            If its key is under way, its function is not allowed, or its payload is not JSON.
+            If its key is under way, its function is not allowed, its payload is not JSON, or it needs more
+            processes than there are slots.
         RunError
             If the executor is closed or no worker can be started.
         """
         if self._closed:
             raise RunError("the executor is closed", hint="Open another one.")
-        if task.key in {key for key, _ in self._queue} | {worker.key for worker in self._workers}:
+        if task.key in {queued.key for queued in self._queue} | self._gangs.keys():
             raise InputError(f"a task called {task.key!r} is under way")
         check_function(task.function, self._allowed)
         check_payload(task)
-        self._queue.append((task.key, _command(task)))
+        check_processes(task, self._slots)
+        self._queue.append(task)
         self._dispatch()
 
     def events(self, timeout: float) -> Iterator[Event]:
@@ -95,9 +99,8 @@ class LocalExecutor:
 
     def cancel(self, key: str) -> None:
         """Stop a task; no further event of it arrives. Unknown keys are ignored."""
-        self._queue = deque(queued for queued in self._queue if queued[0] != key)
-        for worker in [worker for worker in self._workers if worker.key == key]:
-            self._remove(worker)
+        self._queue = deque(queued for queued in self._queue if queued.key != key)
+        self._end(key)
         self._events = deque(event for event in self._events if event.key != key)
         self._dispatch()
 
@@ -105,6 +108,7 @@ class LocalExecutor:
         """Stop everything; queued tasks are dropped."""
         self._closed = True
         self._queue.clear()
+        self._gangs.clear()
         self._events.clear()
         for worker in list(self._workers):
             self._remove(worker)
@@ -119,12 +123,14 @@ class LocalExecutor:
         self.close()
 
     def _busy(self) -> bool:
-        return bool(self._queue) or any(worker.key is not None for worker in self._workers)
+        return bool(self._queue or self._gangs)
 
     def _pump(self, timeout: float) -> None:
         """Wait for workers to speak, take what they said, bury the dead, and give out tasks."""
         if self._closed:
             return
+        if any(gang.causes for gang in self._gangs.values()):
+            timeout = min(timeout, GRACE_SECONDS / 4)
         for ready, mask in self._selector.select(timeout):
             worker: WorkerProcess = ready.data
             if ready.fileobj is worker.output:
@@ -137,20 +143,39 @@ class LocalExecutor:
             if mask & selectors.EVENT_READ:
                 self._note(worker, worker.receive())
         for worker in [worker for worker in self._workers if worker.ended]:
-            self._bury(worker)
+            if worker in self._workers:  # not ended meanwhile with the others of its gang
+                self._bury(worker)
+        for failed in [event for gang in self._gangs.values() if (event := gang.overdue())]:
+            self._events.append(failed)
+            self._end(failed.key)
         self._dispatch()
 
     def _note(self, worker: WorkerProcess, lines: list[JSON]) -> None:
         for line in lines:
-            self._events.append(Event(key=line["key"], kind=line["kind"], data=line["data"]))
+            gang = self._gangs.get(line["key"])
+            if gang is None:
+                continue
+            if event := gang.hear(worker.rank, line["kind"], line["data"]):
+                self._events.append(event)
+                if event.kind in ("done", "failed"):
+                    del self._gangs[gang.key]
             if line["kind"] in ("done", "failed"):
                 worker.key = None
 
     def _bury(self, worker: WorkerProcess) -> None:
         self._note(worker, worker.drain())
-        if worker.key is not None:
-            self._events.append(Event(key=worker.key, kind="lost", data={"cause": worker.ending()}))
+        key = worker.key
+        if key is not None:
+            self._events.append(self._gangs[key].lose(worker.rank, worker.ending()))
         self._remove(worker)
+        if key is not None:
+            self._end(key)
+
+    def _end(self, key: str) -> None:
+        """End what is left of a task."""
+        self._gangs.pop(key, None)
+        for worker in [worker for worker in self._workers if worker.key == key]:
+            self._remove(worker)
 
     def _remove(self, worker: WorkerProcess) -> None:
         self._workers.remove(worker)
@@ -160,17 +185,23 @@ class LocalExecutor:
         worker.stop()
 
     def _dispatch(self) -> None:
-        while self._queue and (worker := self._idle()):
-            worker.begin(*self._queue.popleft())
-            self._watch(worker)
+        while self._queue and self._free() >= self._queue[0].processes:
+            task = self._queue.popleft()
+            self._gangs[task.key] = Gang(task.key, task.processes)
+            meeting = f"127.0.0.1:{free_port()}" if task.processes > 1 else ""
+            for rank in range(task.processes):
+                worker = self._idle()
+                worker.begin(task.key, _command(task, rank, meeting), rank=rank)
+                self._watch(worker)
 
-    def _idle(self) -> WorkerProcess | None:
-        """Find a worker without a task, starting one if there may be more."""
+    def _free(self) -> int:
+        return self._slots - sum(worker.key is not None for worker in self._workers)
+
+    def _idle(self) -> WorkerProcess:
+        """Find a worker without a task, or start one; there is a free slot."""
         for worker in self._workers:
             if worker.key is None and not worker.ended:
                 return worker
-        if len(self._workers) >= self._slots:
-            return None
         worker = WorkerProcess(self._threads, self._allowed)
         self._workers.append(worker)
         self._selector.register(worker.channel, selectors.EVENT_READ, worker)
@@ -183,7 +214,7 @@ class LocalExecutor:
         self._selector.modify(worker.channel, wanted, worker)
 
 
-def _command(task: Task) -> bytes:
+def _command(task: Task, rank: int, meeting: str) -> bytes:
     files = {name: str(path.absolute()) for name, path in task.files.items()}
-    command = {"key": task.key, "function": task.function, "payload": {**task.payload, **files}}
-    return json.dumps(command).encode() + b"\n"
+    payload = with_rank({**task.payload, **files}, rank, task.processes, meeting)
+    return json.dumps({"key": task.key, "function": task.function, "payload": payload}).encode() + b"\n"

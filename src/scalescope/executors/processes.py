@@ -62,6 +62,8 @@ class WorkerProcess:
         os.set_blocking(self.output.fileno(), False)
         self.key: str | None = None
         """The task that it runs."""
+        self.rank = 0
+        """Its place among the processes of that task."""
         self._outgoing: deque[memoryview] = deque()
         self._incoming = bytearray()
         self._searched = 0
@@ -83,9 +85,9 @@ class WorkerProcess:
         """Whether part of a command still waits to be written."""
         return bool(self._outgoing)
 
-    def begin(self, key: str, command: bytes) -> None:
+    def begin(self, key: str, command: bytes, *, rank: int = 0) -> None:
         """Take a task: queue its line and write what the socket takes; `flush` writes the rest."""
-        self.key = key
+        self.key, self.rank = key, rank
         self._tail = b""
         self._outgoing.append(memoryview(command))
         self.flush()

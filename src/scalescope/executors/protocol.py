@@ -30,8 +30,10 @@ class Task:
     """Files that the function reads: payload key to path here. The engine puts a path that is valid where
     the task runs under the same key of the payload."""
     needs: Mapping[str, float] = field(default_factory=dict)
-    """What a cluster sets aside beside cores: `gpus` (a share of one may be asked for), `memory_bytes`. One
-    machine has its slots and nothing else to give."""
+    """What a cluster sets aside beside cores, for each process: `gpus` (a share of one may be asked for),
+    `memory_bytes`. One machine has its slots and nothing else to give."""
+    processes: int = 1
+    """Slots that it takes at once, a process in each; see `gangs` for what these are told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

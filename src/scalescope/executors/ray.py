@@ -6,10 +6,7 @@ decides. Files cross the network once for each content and are kept on the nodes
 
 from __future__ import annotations
 
-import logging
-import os
 import queue
-import socket
 import threading
 import time
 from collections import deque
@@ -19,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from scalescope.errors import InputError, MissingExtraError, RunError
+from scalescope.errors import InputError, RunError
 from scalescope.executors.cache import cache_folder, digest_file, keep_file
 from scalescope.executors.calls import (
     ALLOWED,
@@ -30,11 +27,11 @@ from scalescope.executors.calls import (
     check_payload,
     one_line,
 )
+from scalescope.executors.gangs import GRACE_SECONDS, Gang, check_processes, free_port, with_rank
 from scalescope.executors.protocol import JSON, Event, Task
+from scalescope.executors.ray_connection import connect
 
 _CHUNK = 64 << 20
-_SECONDS_TO_CONNECT = 5.0
-_WHERE = "Start a cluster with `ray start --head` and give its host:port, or leave the address out."
 
 Message = tuple[Kind, JSON]
 
@@ -91,11 +88,17 @@ class RayExecutor:
         self._allowed = tuple(allowed)
         self._queue: deque[Task] = deque()
         self._events: deque[Event] = deque()
-        self._running: dict[Any, str] = {}
+        self._gangs: dict[str, Gang] = {}
+        """Of every task under way."""
+        self._running: dict[Any, tuple[str, int]] = {}
+        """Key and rank of every process."""
+        self._gathering: dict[Any, tuple[Task, Any]] = {}
+        """What tells where rank 0 listens, and the placement group that it waits for, of gangs to come."""
+        self._groups: dict[str, Any] = {}
         self._stored: dict[str, StoredFile] = {}
         self._digests: dict[tuple[str, int, int], str] = {}
         self._closed = False
-        self._owner = _connect(address, None if slots is None else slots * threads)
+        self._owner = connect(address, None if slots is None else slots * threads)
         self._stream = _remote_stream(threads)
         if not self._room():
             self.close()
@@ -114,17 +117,18 @@ class RayExecutor:
         Raises
         ------
         InputError
-            If its key is under way, its function is not allowed, its payload is not JSON, or a file of it
-            cannot be read.
+            If its key is under way, its function is not allowed, its payload is not JSON, a file of it
+            cannot be read, or it needs more processes than the cluster has room for.
         RunError
             If the executor is closed.
         """
         if self._closed:
             raise RunError("the executor is closed", hint="Open another one.")
-        if task.key in {queued.key for queued in self._queue} | set(self._running.values()):
+        if task.key in {queued.key for queued in self._queue} | self._gangs.keys():
             raise InputError(f"a task called {task.key!r} is under way")
         check_function(task.function, self._allowed)
         check_payload(task)
+        check_processes(task, self.slots)
         self._queue.append(task)
         self._dispatch()
 
@@ -135,19 +139,15 @@ class RayExecutor:
         """
         until = time.monotonic() + timeout
         self._pump(0.0)
-        while not self._events and self._running and (left := until - time.monotonic()) > 0:
+        while not self._events and self._gangs and (left := until - time.monotonic()) > 0:
             self._pump(left)
         while self._events:
             yield self._events.popleft()
 
     def cancel(self, key: str) -> None:
         """Stop a task; no further event of it arrives. Unknown keys are ignored."""
-        import ray
-
         self._queue = deque(task for task in self._queue if task.key != key)
-        for stream in [stream for stream, name in self._running.items() if name == key]:
-            ray.cancel(stream, force=True)
-            del self._running[stream]
+        self._end(key)
         self._events = deque(event for event in self._events if event.key != key)
         self._dispatch()
 
@@ -157,7 +157,7 @@ class RayExecutor:
 
         self._closed = True
         self._queue.clear()
-        for key in list(self._running.values()):
+        for key in list(self._gangs):
             self.cancel(key)
         self._events.clear()
         self._stored.clear()
@@ -179,35 +179,103 @@ class RayExecutor:
         return sum(int(resources.get("CPU", 0)) // self._threads for resources in nodes)
 
     def _dispatch(self) -> None:
-        if not self._queue:
-            return
-        slots = self.slots
-        while self._queue and len(self._running) < slots:
+        while self._queue and self._busy() + self._queue[0].processes <= max(
+            self.slots, self._queue[0].processes
+        ):
             task = self._queue.popleft()
-            files = {name: self._store(path) for name, path in task.files.items()}
-            stream = self._stream.options(**_reserved(task)).remote(
-                task.function, task.payload, files, self._allowed
-            )
-            self._running[stream] = task.key
+            self._gangs[task.key] = Gang(task.key, task.processes)
+            if task.processes == 1:
+                self._start(task, 0, "")
+            else:
+                self._gather(task)
+
+    def _busy(self) -> int:
+        """Slots that are taken."""
+        return sum(gang.size for gang in self._gangs.values())
+
+    def _gather(self, task: Task) -> None:
+        """Ask for the slots of a gang at once, and then for where its rank 0 will listen."""
+        import ray
+        from ray.util.placement_group import placement_group
+
+        one = {"CPU": float(self._threads), **_resources(task)}
+        group = placement_group([one] * task.processes, strategy="PACK")
+        where = ray.remote(num_cpus=0, max_retries=0)(_meeting)
+        self._groups[task.key] = group
+        self._gathering[where.options(scheduling_strategy=_place(group, 0)).remote()] = (task, group)
+
+    def _start(self, task: Task, rank: int, meeting: str, group: Any = None) -> None:
+        files = {name: self._store(path) for name, path in task.files.items()}
+        placed = {} if group is None else {"scheduling_strategy": _place(group, rank)}
+        payload = with_rank(task.payload, rank, task.processes, meeting)
+        stream = self._stream.options(**_reserved(task), **placed).remote(
+            task.function, payload, files, self._allowed
+        )
+        self._running[stream] = (task.key, rank)
 
     def _pump(self, timeout: float) -> None:
         """Wait for one stream to have something, then take one item from every stream that does."""
         import ray
 
-        if self._running:
-            streams = list(self._running)
-            ready, _ = ray.wait(streams, num_returns=1, timeout=timeout)
+        waiting = [*self._running, *self._gathering]
+        if any(gang.causes for gang in self._gangs.values()):
+            timeout = min(timeout, GRACE_SECONDS / 4)
+        if waiting:
+            ready, _ = ray.wait(waiting, num_returns=1, timeout=timeout)
             if ready:
-                ready, _ = ray.wait(streams, num_returns=len(streams), timeout=0)
-            for stream in ready:
-                self._take(stream)
+                ready, _ = ray.wait(waiting, num_returns=len(waiting), timeout=0)
+            for one in ready:
+                if one in self._gathering:
+                    self._begin(one)
+                elif one in self._running:  # not ended meanwhile with the others of its gang
+                    self._take(one)
+        for failed in [event for gang in self._gangs.values() if (event := gang.overdue())]:
+            self._events.append(failed)
+            self._end(failed.key)
         self._dispatch()
+
+    def _begin(self, where: Any) -> None:
+        """Start the processes of a gang whose slots are there."""
+        import ray
+        from ray.exceptions import RayError
+
+        task, group = self._gathering.pop(where)
+        try:
+            meeting = ray.get(where)
+        except RayError as error:
+            self._events.append(self._gangs[task.key].lose(0, one_line(error)))
+            self._end(task.key)
+            return
+        for rank in range(task.processes):
+            self._start(task, rank, meeting, group)
 
     def _take(self, stream: Any) -> None:
         kind, data = _next_message(stream)
-        self._events.append(Event(key=self._running[stream], kind=kind, data=data))
+        key, rank = self._running[stream]
+        gang = self._gangs[key]
+        event = gang.lose(rank, data["cause"]) if kind == "lost" else gang.hear(rank, kind, data)
         if kind in ("done", "failed", "lost"):
             del self._running[stream]
+        if event:
+            self._events.append(event)
+            if event.kind in ("done", "failed", "lost"):
+                self._end(key)
+
+    def _end(self, key: str) -> None:
+        """End what is left of a task, and give its placement group back."""
+        import ray
+
+        self._gangs.pop(key, None)
+        for stream in [stream for stream, (name, _) in self._running.items() if name == key]:
+            ray.cancel(stream, force=True)
+            del self._running[stream]
+        for where in [where for where, (task, _) in self._gathering.items() if task.key == key]:
+            ray.cancel(where, force=True)
+            del self._gathering[where]
+        if key in self._groups:
+            from ray.util.placement_group import remove_placement_group
+
+            remove_placement_group(self._groups.pop(key))
 
     def _store(self, path: Path) -> StoredFile:
         """Put a file's content into the object store unless the same content is there."""
@@ -227,58 +295,6 @@ class RayExecutor:
         return self._stored[digest]
 
 
-def _connect(address: str | None, cores: int | None) -> bool:
-    """Connect to a cluster or start one here; False when this process was connected already."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a study tells nobody that it runs
-    try:
-        import ray
-    except ImportError:
-        raise MissingExtraError("ray", "ray") from None
-    if ray.is_initialized():
-        return False
-    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
-    where = address or os.environ.get("RAY_ADDRESS")
-    if where in (None, "local"):
-        options |= {"num_cpus": cores, "include_dashboard": False}
-    else:
-        _knock(str(where))
-    _keep_ray_off_stdout()
-    try:
-        ray.init(address=where, **options)
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        if where in (None, "local"):
-            raise RunError(
-                f"Ray did not start here: {one_line(error)}", hint="Try --executor local."
-            ) from error
-        raise InputError(f"no Ray cluster at {where}: {one_line(error)}", hint=_WHERE) from error
-    return True
-
-
-def _knock(address: str) -> None:
-    """See whether anything listens at the address: Ray itself would try for minutes and then exit."""
-    if address == "auto":
-        return
-    host, colon, port = address.rpartition(":")
-    if "/" in address or not (host and colon and port.isdigit()):
-        raise InputError(f"{address!r} is not the address of a Ray cluster", hint=_WHERE)
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=_SECONDS_TO_CONNECT).close()
-    except (OSError, OverflowError) as error:
-        raise InputError(f"nothing answers at {address}: {error}", hint=_WHERE) from error
-
-
-def _keep_ray_off_stdout() -> None:
-    """Send what Ray would print about dying nodes to the log: our standard output is for results.
-
-    Ray has no option for this; where its printing has moved, it stays as Ray has it.
-    """
-    from ray._private import worker
-
-    log = logging.getLogger(__name__)
-    if hasattr(worker, "print_to_stdstream"):
-        worker.print_to_stdstream = lambda data, **_: log.info("%s", data.get("lines"))
-
-
 def _put_chunks(path: Path, size: int) -> tuple[Any, ...]:
     import numpy as np
     import ray
@@ -295,9 +311,30 @@ def _remote_stream(threads: int) -> Any:
 
 
 def _reserved(task: Task) -> dict[str, float]:
-    """Return what Ray sets aside for a task beside its cores, in Ray's words."""
+    """Return what Ray sets aside for a process beside its cores, in the words of a task."""
     words = {"gpus": "num_gpus", "memory_bytes": "memory"}
     return {words[name]: amount for name, amount in task.needs.items()}
+
+
+def _resources(task: Task) -> dict[str, float]:
+    """Return the same in the words of a placement group."""
+    words = {"gpus": "GPU", "memory_bytes": "memory"}
+    return {words[name]: amount for name, amount in task.needs.items()}
+
+
+def _place(group: Any, rank: int) -> Any:
+    """Return the place of a rank in a placement group."""
+    from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
+
+    return PlacementGroupSchedulingStrategy(placement_group=group, placement_group_bundle_index=rank)
+
+
+def _meeting() -> str:
+    """Return an address of this node and a port that is free there.  Runs where rank 0 will run."""
+    import ray
+
+    host = str(ray.util.get_node_ip_address())  # type: ignore[no-untyped-call]
+    return f"{host}:{free_port(host)}"
 
 
 def _run(
