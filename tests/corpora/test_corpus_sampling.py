@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scalescope.corpora.corpus import Corpus
-from scalescope.corpora.sampling import Sampler, batches, evaluation_windows
+from scalescope.corpora.sampling import Sampler, evaluation_windows
 from scalescope.errors import InputError
 
 CONTEXT = 8
@@ -71,9 +71,9 @@ class TestSampler:
 
     def test_a_resumed_run_goes_on_where_it_stopped(self):
         tokens = counting(200_000)
-        sampler = batches(tokens, CONTEXT, 1)
+        sampler = Sampler(tokens, CONTEXT, 1)
         sampler.take(0, 5000)
-        np.testing.assert_array_equal(sampler.take(5000, 32), batches(tokens, CONTEXT, 1).take(5000, 32))
+        np.testing.assert_array_equal(sampler.take(5000, 32), Sampler(tokens, CONTEXT, 1).take(5000, 32))
 
     def test_the_order_is_the_same_for_ever(self):
         # Written down once: a change of it would make a resumed run repeat or miss text.

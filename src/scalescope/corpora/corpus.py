@@ -25,6 +25,23 @@ HELD_OUT = "held_out.bin"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SourceShare:
+    """A stretch of the tokens that is one source's, and how much training is to come from it."""
+
+    name: str
+    weight: float
+    """Share of the training sequences; those of all sources give 1."""
+    train_start: int
+    """First token on the training side."""
+    train_tokens: int
+    train_documents: int
+    held_out_start: int
+    """First token on the held-out side."""
+    held_out_tokens: int
+    held_out_documents: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Corpus:
     """A text, split by document and turned into tokens.  Built by `prepare_corpus`."""
 
@@ -55,6 +72,8 @@ class Corpus:
     """Hash of the names, sizes and times of the source's files when it was read."""
     train_file: str = TRAIN
     held_out_file: str = HELD_OUT
+    sources: tuple[SourceShare, ...] = ()
+    """In the order of their tokens; empty for a text that no recipe made, which is one source."""
     findings: tuple[Finding, ...] = ()
     provenance: Provenance = field(default_factory=Provenance)
 

@@ -6,7 +6,9 @@ window numbers, six rounds of a 64-bit mixing function, with cycle walking down 
 So the place of any sequence can be computed from its number alone, in constant memory however large the
 corpus; a run may be resumed anywhere, and may change its batch size, and still sees the same sequences in the
 same order; and the order does not depend on the version of a random number library. Each epoch shifts the
-windows by an offset of its own, so that repeated text is not cut at the same places.
+windows by an offset of its own, so that repeated text is not cut at the same places. Where only so many
+unique tokens are to be read, the windows are the first ones of one fixed permutation, so that a smaller set is
+part of every larger one, and they are not shifted, since that would let in tokens that are not of the set.
 """
 
 from __future__ import annotations
@@ -39,14 +41,16 @@ class Sampler:
         Length of a sequence in tokens.
     seed
         Decides the order; the same seed gives the same order on any machine.
+    unique_tokens
+        How many different tokens are read, again and again; all if None.
 
     Raises
     ------
     InputError
-        If the text is too short for two windows.
+        If the text is too short for two windows, or has fewer tokens than are to be read.
     """
 
-    def __init__(self, tokens: Tokens, context: int, seed: int) -> None:
+    def __init__(self, tokens: Tokens, context: int, seed: int, *, unique_tokens: int | None = None) -> None:
         _check_context(context)
         # One window is given up, so that every offset below `context` leaves room for all the others.
         self.windows_per_epoch = len(tokens) // context - 1
@@ -55,6 +59,9 @@ class Sampler:
                 f"{len(tokens)} tokens are too few for sequences of {context}",
                 hint="Use a shorter context or a larger corpus.",
             )
+        self._all_windows, self._fixed = self.windows_per_epoch, unique_tokens is not None
+        if unique_tokens is not None:
+            self.windows_per_epoch = _unique_windows(unique_tokens, context, self._all_windows)
         self.context = context
         self._windows = _windows(tokens, context)
         self._seed = seed
@@ -73,6 +80,15 @@ class Sampler:
         windows: Windows = self._windows[places].astype(np.int64)
         return windows
 
+    def at(self, numbers: Windows) -> Windows:
+        """Return sequences by number, in any order."""
+        windows: Windows = self._windows[self._compute(numbers)].astype(np.int64)
+        return windows
+
+    def starts(self, numbers: Windows) -> Windows:
+        """Return the token at which each sequence begins."""
+        return self._compute(numbers)
+
     def epoch(self, start: int) -> float:
         """Return how many epochs lie before sequence number `start`."""
         return start / self.windows_per_epoch
@@ -86,15 +102,14 @@ class Sampler:
 
     def _compute(self, numbers: Windows) -> Windows:
         epoch, index = np.divmod(numbers, self.windows_per_epoch)
-        keys = _mix(_mix(_word(self._seed)) + epoch.astype(np.uint64))
-        offset = _mix(keys + _word(1)) % _word(self.context)
+        key = _mix(_word(self._seed))
+        keys = _mix(key + epoch.astype(np.uint64))
         window = _permute(index.astype(np.uint64), self.windows_per_epoch, keys)
+        if self._fixed:
+            keys = np.broadcast_to(_mix(key - _word(1)), window.shape)
+            window = _permute(window, self._all_windows, keys)
+        offset = _mix(keys + _word(1)) % _word(self.context)
         return (offset + window * _word(self.context)).astype(np.int64)
-
-
-def batches(tokens: Tokens, context: int, seed: int) -> Sampler:
-    """Return the sampler of a run's training sequences; see `Sampler`."""
-    return Sampler(tokens, context, seed)
 
 
 def evaluation_windows(corpus: Corpus, context: int, n_tokens: int, seed: int = 0) -> Windows:
@@ -134,6 +149,17 @@ def evaluation_windows(corpus: Corpus, context: int, n_tokens: int, seed: int = 
     draws = _mix(_mix(_word(seed)) + numbers)
     chosen = edges[:-1] + (draws % np.diff(edges).astype(np.uint64)).astype(np.int64)
     windows: Windows = _windows(tokens, context)[chosen * context].astype(np.int64)
+    return windows
+
+
+def _unique_windows(unique_tokens: int, context: int, most: int) -> int:
+    """Return how many windows hold so many tokens."""
+    windows = unique_tokens // context
+    if not 1 <= windows <= most:
+        raise InputError(
+            f"{unique_tokens} unique tokens are {windows} sequences of {context}, and the text has {most}",
+            hint="Ask for fewer unique tokens, at least one sequence of them, or give a larger text.",
+        )
     return windows
 
 
