@@ -33,20 +33,21 @@ from scalescope.training.trial_settings import Trial
 RATES = (0.5, 0.71, 1.0, 1.41, 2.0)
 WIDTHS = {(16, 2): 400_000, (32, 2): 400_000, (64, 3): 800_000}
 """Width and depth to tokens."""
+MUON, ADAMW = Recipe().peaks, Recipe(optimizer="adamw").peaks
 CHOICES: dict[str, dict[str, Any]] = {
     "recipe": {},
     "AdamW instead of Muon": {"optimizer": "adamw"},
-    "AdamW, half the matrix rate": {"optimizer": "adamw", "matrix_rate_adamw": 0.002},
-    "AdamW, twice the matrix rate": {"optimizer": "adamw", "matrix_rate_adamw": 0.008},
+    "AdamW, half the matrix rate": {"optimizer": "adamw", "rates": replace(ADAMW, matrix=0.002)},
+    "AdamW, twice the matrix rate": {"optimizer": "adamw", "rates": replace(ADAMW, matrix=0.008)},
     "momentum 0.95": {"momentum": 0.95},
     "momentum 0.85": {"momentum": 0.85},
     "batch twice": {"batch_tokens": 1024.0},
     "cooldown 0.4": {"cooldown_share": 0.4},
-    "embedding rate half": {"embedding_rate": 0.04},
-    "embedding rate twice": {"embedding_rate": 0.16},
-    "head rate half": {"head_rate": 0.006},
-    "head rate twice": {"head_rate": 0.024},
-    "norm rate 0.002": {"norm_rate": 0.002},
+    "embedding rate half": {"rates": replace(MUON, embedding=0.04)},
+    "embedding rate twice": {"rates": replace(MUON, embedding=0.16)},
+    "head rate half": {"rates": replace(MUON, head=0.006)},
+    "head rate twice": {"rates": replace(MUON, head=0.024)},
+    "norm rate 0.002": {"rates": replace(MUON, vector=0.002)},
     "beta2 0.95": {"beta2": 0.95},
 }
 

@@ -14,6 +14,7 @@ from test_parameters import PUBLISHED, gpt2
 from scalescope.cost import (
     CONVENTIONS,
     LatentAttention,
+    Patches,
     Shape,
     StateSpace,
     convert_utilisation,
@@ -77,6 +78,29 @@ def test_a_window_stops_the_growth_with_context():
     assert growth[0] == growth[1] == growth[2]
     assert flop_per_token(narrow, "causal", 1024) == flop_per_token(LLAMA_3_8B, "causal", 1024)
     assert flop_per_token(narrow, "causal", 65536) > flop_per_token(narrow, "causal", 1024)
+
+
+def test_layers_of_a_pattern_count_each_their_own_pairs():
+    narrow = replace(LLAMA_3_8B, window=1024)
+    mixed = replace(narrow, pattern=("window", "full"))
+    for convention in ("causal", "full"):
+        both = [flop_per_token(one, convention, 8192) for one in (narrow, LLAMA_3_8B)]
+        assert flop_per_token(mixed, convention, 8192) == pytest.approx(sum(both) / 2)
+
+
+def test_an_encoder_computes_all_pairs_whatever_the_convention():
+    encoder = replace(LLAMA_3_8B, causal=False)
+    assert flop_per_token(encoder, "causal") == flop_per_token(encoder, "full")
+    assert flop_per_token(encoder, "full") == flop_per_token(LLAMA_3_8B, "full")
+
+
+def test_the_head_of_images_is_met_once_an_image():
+    plain = {"width": 64, "n_layers": 2, "n_heads": 4, "n_kv_heads": 4, "feed_forward": 96, "context": 16}
+    shape = Shape(**plain, vocabulary=100, causal=False, patches=Patches(side=32, patch=8))
+    blocks = replace(shape, vocabulary=1)
+    assert flop_per_token(shape) - flop_per_token(blocks) == 6 * 99 * 64 / 16
+    wider = replace(shape, patches=Patches(side=32, patch=8, channels=3))
+    assert flop_per_token(wider) - flop_per_token(shape) == 6 * 2 * 64 * 64
 
 
 def test_a_state_space_costs_the_same_at_any_context_beyond_its_chunk():

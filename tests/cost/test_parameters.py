@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from scalescope.cost import Experts, LatentAttention, Shape, StateSpace
+from scalescope.cost import Experts, LatentAttention, Patches, Shape, StateSpace
 from scalescope.errors import InputError
 
 
@@ -136,8 +136,7 @@ def test_tying_takes_the_head_away_and_leaves_what_multiplies():
 
 def test_a_hybrid_has_attention_in_every_so_many_layers():
     pure = PUBLISHED["mamba2-130m"][0]
-    assert pure.state_space is not None
-    hybrid = replace(pure, state_space=replace(pure.state_space, attention_every=8))
+    hybrid = replace(pure, pattern=("mamba2",) * 7 + ("full",))
     layers = {group.role: group.layers for group in hybrid.groups}
     assert (layers["attention"], layers["state space"]) == (3, 21)
 
@@ -148,6 +147,10 @@ def test_a_hybrid_has_attention_in_every_so_many_layers():
         (lambda: Experts(count=4, top_k=5, width=8), "top_k 5 exceeds the 4 experts"),
         (lambda: Experts(count=0, top_k=1, width=8), "count must be at least 1"),
         (lambda: Experts(count=4, top_k=1, width=8, shared=-1), "must not be negative"),
+        (lambda: Experts(count=4, top_k=1, width=8, balance="even"), "no balance is called 'even'"),
+        (lambda: Experts(count=4, top_k=1, width=8, scores="tanh"), "no scores is called 'tanh'"),
+        (lambda: Experts(count=4, top_k=1, width=8, capacity=0.0), "capacity must be positive"),
+        (lambda: Experts(count=4, top_k=1, width=8, z_loss=-1.0), "must not be negative"),
         (lambda: StateSpace(state=0), "state must be at least 1"),
         (lambda: LatentAttention(key_value_rank=0, nope=1, rotary=1, value=1), "key_value_rank must be"),
         (lambda: llama(64, 1, 4, 4, 0, 10), "feed_forward must be at least 1"),
@@ -161,3 +164,36 @@ def test_a_hybrid_has_attention_in_every_so_many_layers():
 def test_parts_that_cannot_be_are_refused(make, message):
     with pytest.raises(InputError, match=message):
         make()
+
+
+@pytest.mark.parametrize(("dense", "every"), [(0, 1), (2, 1), (0, 3), (1, 2), (9, 2)])
+def test_the_layers_with_experts_are_as_many_as_are_counted(dense, every):
+    experts = Experts(count=4, top_k=1, width=8, dense_layers=dense, every=every)
+    for layers in range(1, 9):
+        assert sum(experts.has(layer) for layer in range(layers)) == experts.layers(layers)
+
+
+def test_a_rate_that_is_left_out_is_that_of_the_balance():
+    aux = Experts(count=4, top_k=1, width=8)
+    assert (aux.rate, replace(aux, balance="bias").rate, replace(aux, balance_rate=0.3).rate) == (
+        0.01,
+        0.001,
+        0.3,
+    )
+
+
+def test_a_vision_transformer_has_the_parameters_of_its_checkpoint_but_for_what_it_lacks():
+    # ViT-B/16, Dosovitskiy et al. 2020: 86,567,656 with a class token, its position and a bias of the head
+    shape = gpt2(
+        768,
+        12,
+        12,
+        vocabulary=1000,
+        n_positions=196,
+        tied=False,
+        causal=False,
+        patches=Patches(side=224, patch=16, channels=3),
+    )
+    assert shape.params == 86_567_656 - 2 * 768 - 1000
+    assert shape.params_embedding == 196 * 768
+    assert {group.role: group.params for group in shape.groups}["patches"] == 16 * 16 * 3 * 768

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scalescope.cost import COUNTS, Shape
+from scalescope.cost import COUNTS, Patches, Shape, StateSpace
 from scalescope.errors import InputError
 
 LLAMA_3_8B = Shape(
@@ -52,8 +52,22 @@ def test_tying_removes_the_embedding_from_the_total_only():
         ({"n_layers": 0}, "n_layers must be at least 1"),
         ({"n_heads": 3}, "not an even head size"),
         ({"n_kv_heads": 5}, "cannot share 5 key/value heads"),
+        ({"activation": "selu"}, "no activation is called 'selu'"),
+        ({"pattern": ("full", "mamba")}, "no mixer is called 'mamba'"),
+        ({"pattern": ("full", "window")}, "window layers need window"),
+        ({"pattern": ("mamba2",), "state_space": StateSpace(), "causal": False}, "see only earlier tokens"),
+        ({"patches": Patches(side=8, patch=4)}, "4 patches is no context of 8192"),
+        ({"patches": Patches(side=8, patch=4), "context": 4, "tied": True}, "no vocabulary"),
     ],
 )
 def test_a_shape_that_cannot_be_is_refused(change, message):
     with pytest.raises(InputError, match=message):
         replace(LLAMA_3_8B, **change)
+
+
+def test_a_pattern_repeats_over_the_depth_and_without_one_the_parts_say_what_mixes():
+    pattern = ("window", "window", "full")
+    assert replace(LLAMA_3_8B, n_layers=5, window=9, pattern=pattern).mixers == (*pattern, "window", "window")
+    assert set(LLAMA_3_8B.mixers) == {"full"}
+    assert set(replace(LLAMA_3_8B, window=9).mixers) == {"window"}
+    assert set(replace(LLAMA_3_8B, state_space=StateSpace()).mixers) == {"mamba2"}

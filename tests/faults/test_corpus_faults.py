@@ -260,7 +260,7 @@ class TestKeptCorpus:
 
     @pytest.mark.parametrize("change", ["edit", "add", "remove"])
     def test_a_text_that_changes_while_it_is_read_is_noticed(self, text, out, monkeypatch, change):
-        from scalescope.training import preparing
+        from scalescope.corpora import preparing
 
         real = preparing.split_documents
 

@@ -264,4 +264,19 @@ def test_an_unknown_target_is_refused_with_the_nearest():
     with pytest.raises(InputError, match="no target is called 'megatrom'") as caught:
         emit(JOB, "megatrom")
     assert "megatron" in caught.value.hint
-    assert tuple(TARGETS) == ("torchrun", "torchtitan", "megatron", "skypilot")
+    assert tuple(TARGETS) == ("torchrun", "training", "torchtitan", "megatron", "skypilot")
+
+
+@settings(max_examples=20, deadline=None)
+@given(jobs())
+def test_the_trainer_reads_the_configuration_that_is_written_for_it(job):
+    pytest.importorskip("torch", reason="needs the extra train")
+    from scalescope.training.distributed.config import read_config_text
+
+    written = emit(job, "training")
+    config = read_config_text(written.text, "training.toml")
+    assert config.shape == job.shape
+    assert (config.sequences, config.n_steps) == (job.global_batch, job.steps)
+    assert config.precision == job.precision or written.findings
+    assert config.recipe.optimizer == job.optimiser or written.findings
+    assert config.trial(job.layout).layout == job.layout

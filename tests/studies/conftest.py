@@ -35,7 +35,7 @@ def no_power_cuts(monkeypatch):
 @pytest.fixture
 def clock(monkeypatch, no_power_cuts):
     clock = Clock()
-    for module in ("pace", "driver", "study"):
+    for module in ("pace", "driver", "study", "opening"):
         monkeypatch.setattr(f"scalescope.studies.{module}.time", clock)
     return clock
 

@@ -63,6 +63,10 @@ class FakeExecutor:
     stop_after: int | None = None
     """Points after which the driver is interrupted."""
     rate_optimum: float = 1.0
+    gains: Callable[[Trial], float] = lambda trial: 1.0
+    """Compute that a trial is worth, over what it spends."""
+    tells: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Trial name to a finding that it tells."""
     started: list[str] = field(default_factory=list)
     """Keys in the order of their starts."""
     trained: list[Trial] = field(default_factory=list)
@@ -126,6 +130,9 @@ class FakeExecutor:
             cause = "DivergedError: diverged: loss nan at token 512, guessing gives 5.55"
             yield began + 1.0, Event(key=task.key, kind="failed", data={"cause": cause})
             return
+        if trial.name in self.tells:
+            told = {"kind": "finding", **self.tells[trial.name]}
+            yield began, Event(key=task.key, kind="message", data=told)
         lost = self.dying.get(trial.name, 0) > 0
         if lost:
             self.dying[trial.name] -= 1
@@ -155,7 +162,9 @@ class FakeExecutor:
     def _point(self, trial: Trial, horizon: int) -> dict[str, object]:
         shape = trial.shape
         off = np.log(trial.recipe.rate / self.rate_optimum)
-        loss = chinchilla(shape.params_matmul, horizon, trial.seed, self.noise) * (1 + 0.01 * off**2)
+        worth = self.gains(trial) ** 0.5
+        loss = chinchilla(shape.params_matmul * worth, horizon * worth, trial.seed, self.noise)
+        loss *= 1 + 0.01 * off**2
         return {
             "kind": "point",
             "horizon": horizon,

@@ -18,11 +18,14 @@ from scalescope.studies.collect import (
 )
 from scalescope.studies.design import lay_isoflop
 from scalescope.studies.driver import Driver
+from scalescope.studies.sizes import Sizes
 
 
 @pytest.fixture
 def planned():
-    return planned_of(lay_isoflop(1e12, n_budgets=3, vocabulary=256, context=128, seeds=2, seed=0))
+    return planned_of(
+        lay_isoflop(1e12, n_budgets=3, sizes=Sizes(vocabulary=256, context=128), seeds=2, seed=0)
+    )
 
 
 @pytest.fixture

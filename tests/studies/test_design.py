@@ -9,15 +9,15 @@ from hypothesis import strategies as st
 
 from scalescope.errors import InputError
 from scalescope.studies import design as room
+from scalescope.studies.choosing import LAYOUTS, choose_design
 from scalescope.studies.design import (
-    LAYOUTS,
     Design,
-    choose_design,
     expected_size,
     lay_isoflop,
     len_steps,
     lowest_compute,
 )
+from scalescope.studies.sizes import Sizes
 from scalescope.training.recipe import Recipe, steps_to
 from scalescope.units import format_flop, format_seconds, parse_flop, parse_seconds
 
@@ -52,8 +52,7 @@ def choose(kind, cost, available, vocabulary, show=str, **options):
         kind,
         cost=cost,
         available=available,
-        vocabulary=vocabulary,
-        context=128,
+        sizes=Sizes(vocabulary=vocabulary, context=128),
         recipe=RECIPE,
         show=show,
         **options,
@@ -147,8 +146,10 @@ def test_every_budget_has_five_sizes_with_the_expected_optimum_between(least, vo
 @given(vocabulary=vocabularies, factor=st.floats(1.0, 30.0))
 @settings(max_examples=15, deadline=None)
 def test_no_point_of_a_grid_has_too_few_steps(vocabulary, factor):
-    lowest = lowest_compute(vocabulary, 128, RECIPE) * factor
-    design = lay_isoflop(lowest, n_budgets=3, vocabulary=vocabulary, context=128, seeds=1, seed=0)
+    lowest = lowest_compute(Sizes(vocabulary=vocabulary, context=128), RECIPE) * factor
+    design = lay_isoflop(
+        lowest, n_budgets=3, sizes=Sizes(vocabulary=vocabulary, context=128), seeds=1, seed=0
+    )
     for rung in design.rungs:
         steps = len(steps_to(RECIPE, 128, 0, rung.horizons[0]))
         assert steps > 0.6 * room.MIN_STEPS

@@ -10,13 +10,16 @@ from fake_executor import EVALUATION, FakeExecutor, planned_of, speed
 from scalescope.executors import Event
 from scalescope.studies.design import expected_size, lay_isoflop
 from scalescope.studies.driver import MAX_ATTEMPTS, Driver, Planned
+from scalescope.studies.sizes import Sizes
 from scalescope.training.cost import tokens_trained
 from scalescope.training.recipe import Recipe
+
+SIZES = Sizes(vocabulary=256, context=128)
 
 
 @pytest.fixture
 def planned():
-    return planned_of(lay_isoflop(1e12, n_budgets=4, vocabulary=256, context=128, seeds=2, seed=0))
+    return planned_of(lay_isoflop(1e12, n_budgets=4, sizes=SIZES, seeds=2, seed=0))
 
 
 @pytest.fixture

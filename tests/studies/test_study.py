@@ -10,8 +10,9 @@ from fake_executor import FakeExecutor
 from scalescope.errors import InputError
 from scalescope.studies.collect import GRID, HELD_OUT, TUNE
 from scalescope.studies.design import expected_size
+from scalescope.studies.opening import open_study
 from scalescope.studies.settings import Settings
-from scalescope.studies.study import RESERVE_SECONDS, open_study
+from scalescope.studies.study import RESERVE_SECONDS
 from scalescope.units import parse_budget, parse_flop, parse_seconds
 
 
@@ -21,7 +22,7 @@ def opened(tmp_path, executor, corpus, monkeypatch):
 
     @contextmanager
     def opening(budget="3e14", *, executor=executor, corpus=corpus, extend=False, **settings):
-        monkeypatch.setattr("scalescope.studies.study.prepare_corpus", lambda *args, **options: corpus)
+        monkeypatch.setattr("scalescope.studies.data.prepare_corpus", lambda *args, **options: corpus)
         study = open_study(
             tmp_path / "study",
             Settings(budget=parse_budget(budget), **settings),
@@ -39,7 +40,7 @@ def opened(tmp_path, executor, corpus, monkeypatch):
 
 def run(study):
     """Run all of a study; the rung to hold out is the one that the design expects."""
-    prepared = design, machine, recipe = study.prepare()
+    prepared = design, ready = study.prepare()
     study.grid(*prepared)
     if study.ledger.meta("held_out") is None:
         compute = study.held_out_compute(*prepared)
@@ -47,7 +48,7 @@ def run(study):
         horizon = round(compute / (6 * shape.params_matmul))
         rung = {"shape": msgspec.to_builtins(shape), "horizon": horizon, "compute": compute}
         study.ledger.set_meta("held_out", rung)
-    study.held_out(machine, recipe)
+    study.held_out(ready)
     return design
 
 
@@ -236,8 +237,8 @@ class TestCorpus:
 
 def test_trials_that_reach_the_dearest_budget_come_last_and_from_the_optimum_outwards(opened, executor):
     with opened() as study:
-        design, machine, recipe = study.prepare()
-        planned = study._planned(design, machine, recipe)
+        design, ready = study.prepare()
+        planned = ready.planned(design)
     dearest = [item.budgets[-1] == max(design.budgets) for item in planned]
     assert dearest == sorted(dearest)
     ratios = [

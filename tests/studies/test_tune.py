@@ -7,12 +7,18 @@ from fake_executor import speed
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scalescope.studies.arms import Arm
 from scalescope.studies.design import lay_isoflop
 from scalescope.studies.driver import Driver
+from scalescope.studies.making import Maker
 from scalescope.studies.settings import Settings
-from scalescope.studies.tune import RATES, best_rate, tune_rate, tuned_rung, tuning_cost
+from scalescope.studies.sizes import Sizes
+from scalescope.studies.tune import RATES, best_rate, tune, tuned_rung, tuning_cost
 from scalescope.training.recipe import Recipe
 from scalescope.units import Budget
+
+SIZES = Sizes(vocabulary=256, context=128)
+MAKER = Maker(settings=Settings(budget=Budget(flop=1e12)), sizes={"": SIZES})
 
 
 def bowl(optimum, curvature=0.05):
@@ -49,17 +55,17 @@ class TestBestRate:
 class TestTuneRate:
     @pytest.fixture
     def rung(self):
-        return tuned_rung(lay_isoflop(1e11, n_budgets=3, vocabulary=256, context=128, seeds=1, seed=0))
+        return tuned_rung(lay_isoflop(1e11, n_budgets=3, sizes=SIZES, seeds=1, seed=0))
 
     @pytest.fixture
     def tuned(self, ledger, executor, corpus, machine, rung):
-        def tune(optimum=1.0, failing=()):
+        def call(optimum=1.0, failing=()):
             executor.rate_optimum, executor.noise = optimum, 0.0
             executor.failing = set(failing)
             driver = Driver(ledger, executor, corpus, machine, lambda _: None)
-            return tune_rate(driver, rung, Settings(budget=Budget(flop=1e12)))
+            return tune(driver, [Arm()], [rung], MAKER.tuning)[""].recipe
 
-        return tune
+        return call
 
     def test_the_chosen_rate_is_noted_with_all_that_were_tried(self, tuned, ledger):
         recipe = tuned(1.3)
@@ -84,6 +90,6 @@ class TestTuneRate:
     def test_its_cost_is_that_of_its_trials(self, tuned, executor, rung, clock):
         began = clock.now
         tuned()
-        cost = tuning_cost(rung, speed, Recipe(), Settings(budget=Budget(flop=1e12)).evaluation_tokens)
+        cost = tuning_cost([rung], speed, Recipe(), MAKER.settings.evaluation_tokens)
         # Five trials on two slots take three turns.
         assert clock.now - began == pytest.approx(cost / 5 * 3, rel=0.02)

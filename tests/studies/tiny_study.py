@@ -36,6 +36,7 @@ CONSTANTS = {
     "scalescope.studies.design.HELD_OUT_RATIO": 1.6,
     "scalescope.studies.design.LADDER_TOKENS_PER_PARAM": (0.25, 0.5, 1.0, 2.0),
     "scalescope.studies.design.MIN_STEPS": 4,
+    "scalescope.studies.comparing.TOKENS_PER_PARAM": (0.25, 0.5, 1.0),
     "scalescope.studies.tune.RATES": (0.5, 1.0, 2.0),
 }
 
@@ -57,9 +58,18 @@ def shrink(setattr_, *, trained: bool = False) -> None:
 
     for name, value in (CONSTANTS | LAWS_OF_TRAINED if trained else CONSTANTS).items():
         setattr_(name, value)
-    setattr_("scalescope.studies.study.measure_machine", lambda *args, **kwargs: MACHINE)
+    setattr_("scalescope.studies.machines.measure_machine", lambda *args, **kwargs: MACHINE)
+    setattr_("scalescope.studies.machines.measure_speed", lambda *args, **kwargs: MACHINE)
     settings = functools.partial(Settings, recipe=Recipe(batch_tokens=4096.0), evaluation_tokens=4096)
     setattr_("scalescope.studies.settings.Settings", settings)
+
+    from scalescope.workflow import comparing
+
+    # What the multipliers are is the fits' business; here they come from few resamples.
+    worth = functools.partial(comparing.compute_multipliers, resamples=20)
+    setattr_("scalescope.workflow.comparing.compute_multipliers", worth)
+    alone = functools.partial(comparing.fit, resamples=2, profiles=False)
+    setattr_("scalescope.workflow.comparing.fit", alone)
 
     real = remembered(ensemble.fit)
 
@@ -68,7 +78,7 @@ def shrink(setattr_, *, trained: bool = False) -> None:
         return real(runs, law, **options, **shrunk)
 
     setattr_("scalescope.fitting.ensemble.fit", fit)
-    setattr_("scalescope.workflow.job.roll", remembered(rolling.roll))
+    setattr_("scalescope.workflow.held_out.roll", remembered(rolling.roll))
     setattr_("scalescope.workflow.analysis.roll", remembered(rolling.roll))
     setattr_("scalescope.workflow.analysis.compare", remembered(comparison.compare))
 
@@ -111,7 +121,7 @@ def simulate(monkeypatch, **options) -> FakeExecutor:
     """Let studies run without torch: trials follow a formula on a clock of their own."""
     shrink(monkeypatch.setattr)
     clock = Clock()
-    for module in ("pace", "driver", "study"):
+    for module in ("pace", "driver", "study", "opening"):
         monkeypatch.setattr(f"scalescope.studies.{module}.time", clock)
     executor = FakeExecutor(clock, **options)
     monkeypatch.setattr("scalescope.executors.open_executor", lambda *args, **kwargs: executor)

@@ -5,6 +5,7 @@ from __future__ import annotations
 GROUPS: dict[str, dict[str, str]] = {
     "From a corpus": {
         "study": "Train a ladder of small models on a corpus, then fit, forecast, plan and report.",
+        "corpus": "Build a corpus from a recipe, check one, or show what it is.",
     },
     "From a table of runs": {
         "fit": "Fit a scaling law to a table of training runs.",

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 NAMES: Mapping[str, str] = {
     "torchrun": "torchrun.sh",
+    "training": "training.toml",
     "torchtitan": "torchtitan.toml",
     "megatron": "megatron.sh",
     "skypilot": "skypilot.yaml",

@@ -12,6 +12,7 @@ from scalescope.cli.options import AsJson, Strict
 
 if TYPE_CHECKING:
     from scalescope.reports import Contents
+    from scalescope.studies.request import Request
 
 
 @Parameter(name="*")
@@ -22,47 +23,50 @@ class StudyOptions:
     Parameters
     ----------
     budget
-        Wall time such as 10m, or training FLOP such as 3e15.
+        Wall time such as 10m, the default, or training FLOP such as 3e15; for all variants together.
     design
-        Sizes at equal compute (isoflop), or ever larger models at a fixed ratio of tokens (ladder).
+        Sizes at equal compute (isoflop, the default), or ever larger models at a fixed ratio of tokens
+        (ladder).
     context
-        Length of a sequence in tokens.
+        Length of a sequence in tokens, 128 by default.
     precision
-        Arithmetic of the training: fp32, or bf16 where the processor is faster with it.
+        Numbers of the matrix products: fp32, the default, bf16 where the device is faster with it, fp16, int8
+        or fp8.
     tokenizer
         A `tokenizers` JSON file; by default tokens are bytes.
     text_column
-        Column that holds the text in JSONL and Parquet.
+        Column that holds the text in JSONL and Parquet, `text` by default.
     executor
-        Where the runs are made: this machine, or a Ray cluster.
+        Where the runs are made: this machine (local, the default), or a Ray cluster (ray).
     address
         Address of the Ray cluster, host:port.
     seed
-        Seed of initialisation, data order and resamples.
+        Seed of initialisation, data order and resamples, 0 by default.
     watts
         Power of the whole machine at work, assumed for energy where nothing meters it.
     meter
-        What meters energy: the machine's own counters, or the library codecarbon.
+        What meters energy: the machine's own counters (auto, the default), or the library codecarbon.
     grid
-        Country whose electricity it is, such as France or DEU, for carbon.
+        Country whose electricity it is, such as France or DEU, for carbon; the world by default.
     """
 
-    budget: str = "10m"
-    design: Literal["isoflop", "ladder"] = "isoflop"
-    context: int = 128
-    precision: Literal["fp32", "bf16"] = "fp32"
+    budget: str | None = None
+    design: Literal["isoflop", "ladder"] | None = None
+    context: int | None = None
+    precision: Literal["fp32", "bf16", "fp16", "int8", "fp8"] | None = None
     tokenizer: Path | None = None
-    text_column: str = "text"
-    executor: Literal["local", "ray"] = "local"
+    text_column: str | None = None
+    executor: Literal["local", "ray"] | None = None
     address: str | None = None
-    seed: int = 0
+    seed: int | None = None
     watts: float | None = None
-    meter: Literal["auto", "codecarbon"] = "auto"
-    grid: str = "WORLD"
+    meter: Literal["auto", "codecarbon"] | None = None
+    grid: str | None = None
 
-    def plain(self) -> dict[str, Any]:
-        """Return the options by name, as `workflow.study` takes them."""
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+    def given(self) -> dict[str, Any]:
+        """Return the options that were given, by name."""
+        options = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return {name: value for name, value in options.items() if value is not None}
 
 
 def study(
@@ -71,6 +75,8 @@ def study(
     *,
     out: Path = Path("study"),
     options: StudyOptions | None = None,
+    vary: Annotated[tuple[str, ...], Parameter(negative="", n_tokens=1, show_default=False)] = (),
+    config: Path | None = None,
     target: Annotated[tuple[str, ...], Parameter(negative="", n_tokens=1, show_default=False)] = (),
     dry_run: Annotated[bool, Parameter(negative="", show_default=False)] = False,
     extend: Annotated[bool, Parameter(negative="", show_default=False)] = False,
@@ -80,13 +86,21 @@ def study(
 ) -> int:
     """Train a ladder of small models on a corpus, then fit, forecast, plan and report.
 
+    With --vary, train the same ladder for every value instead, each at its own best learning rate, and say
+    how many times the compute the first one, the baseline, needs for the loss of the others.
+
     The same command goes on where an earlier one stopped. Ctrl-C keeps all finished runs.
 
     Parameters
     ----------
     corpus
         A file or folder of text, a JSONL or Parquet file, or hf:NAME for a data set; by default the source
-        text of this Python's standard library.
+        text of this Python's standard library. A folder that `scalescope corpus build` left, too.
+    vary
+        A setting and its values, the baseline's first, such as optimizer=adamw,muon or experts=dense,8x2; may
+        be repeated.
+    config
+        TOML file with any of these options and with recipe, shapes and what is varied; options win over it.
     out
         Folder of the study: ledger, runs, fit, plan and report.
     target
@@ -103,20 +117,30 @@ def study(
     strict
         Exit with 1 if there is any finding.
     """
-    options = options or StudyOptions()
     if next_:
         return _next(out, target, as_json)
+    from scalescope import workflow
+    from scalescope.studies.arms import parse_vary
+
+    given = (options or StudyOptions()).given() | {"corpus": corpus, "out": out, "extend": extend}
+    given |= {"targets": target or None, "vary": parse_vary(vary) or None}
+    request = workflow.requested(given, config)
     if dry_run:
-        return _draft(corpus, options, as_json)
+        return _draft(request, as_json)
+    if request.vary:
+        return _compare(request, as_json=as_json, strict=strict)
+    return _train(request, as_json=as_json, strict=strict)
+
+
+def _train(request: Request, *, as_json: bool, strict: bool) -> int:
     from scalescope import workflow
     from scalescope.cli.output import answer
     from scalescope.cli.progress import showing
     from scalescope.reports import text
 
     with showing() as watch:
-        contents = workflow.study(
-            corpus, out=out, watch=watch, targets=target, extend=extend, **options.plain()
-        )
+        contents = workflow.run_study(request, watch)
+    out = request.out
     return answer(
         _told(contents, out),
         contents.to_dict(),
@@ -124,6 +148,27 @@ def study(
         findings=text.findings(contents),
         strict=strict,
         next_step=f"open {out / 'report.html'} in a browser, or scalescope study --next --out {out}",
+    )
+
+
+def _compare(request: Request, *, as_json: bool, strict: bool) -> int:
+    """Train the ladder for every variant and print what each is worth."""
+    from scalescope import workflow
+    from scalescope.cli.output import answer
+    from scalescope.cli.progress import showing
+    from scalescope.reports import text
+
+    with showing() as watch:
+        contents = workflow.run_comparison(request, watch)
+    page = request.out / "report.html"
+    told = "\n".join(text.plain(line) for line in contents.multipliers.summary().splitlines())
+    return answer(
+        f"{told}\nreport: {page}",
+        contents.to_dict(),
+        as_json=as_json,
+        findings=(*contents.multipliers.findings, *contents.findings),
+        strict=strict,
+        next_step=f"open {page} in a browser",
     )
 
 
@@ -136,15 +181,12 @@ def _told(contents: Contents, out: Path) -> str:
     return "\n".join([*lines, f"report: {out / 'report.html'}"])
 
 
-def _draft(corpus: str | None, options: StudyOptions, as_json: bool) -> int:
+def _draft(request: Request, as_json: bool) -> int:
     """Print the design and its cost; nothing is written to the study's folder."""
     from scalescope import workflow
     from scalescope.cli.output import answer
 
-    asked = options.plain()
-    for name in ("watts", "meter", "grid"):  # of work that a draft does not do
-        del asked[name]
-    design, cost = workflow.draft(corpus, **asked)
+    design, cost = workflow.draft(request)
     plain = {**design.to_dict(), "cost": cost}
     return answer(
         f"{design.summary()}\n{cost}", plain, as_json=as_json, next_step="the same without --dry-run"

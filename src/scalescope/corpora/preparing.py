@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from scalescope.corpora.adopting import adopt, refuse_other_tokenizer
+from scalescope.corpora.built import BuiltCorpus, is_built, open_built
 from scalescope.corpora.corpus import MANIFEST, Corpus, open_corpus
 from scalescope.corpora.documents import Tally
 from scalescope.corpora.doubts import SMALL_HELD_OUT, doubts, gone, mended
@@ -56,6 +58,7 @@ def prepare_corpus(
         None for the source text of the running Python's standard library. Else a text file (cut into pieces
         at blank lines), a folder of text files (each a document) or of JSONL or Parquet files, one JSONL
         (`.jsonl`, `.jsonl.gz`) or Parquet file (each row a document), or `hf:NAME[/CONFIG]`.
+        A folder that `build_corpus` filled is taken as it is.
     folder
         Where the corpus is kept; it may not hold another.
     tokenizer
@@ -82,7 +85,9 @@ def prepare_corpus(
         )
     codec = open_tokenizer(tokenizer)
     stored, intact = _stored(folder)
-    if stored is not None:
+    if source is not None and is_built(Path(source)):
+        return _take_over(open_built(Path(source)), codec, folder, stored if intact else None, progress)
+    if stored is not None and not _was_built(stored, source):
         _refuse_other_options(stored, folder, held_out, codec)
     try:
         origin = find_source(source, column=text_column, exclude=[*exclude, folder])
@@ -127,7 +132,7 @@ def _prepare(
             return describe(replace(stored, manifest=manifest), folder)
         kept = kept_documents(_text(request.origin, Tally()), reading.census, reading.split)
         written = write_tokens(kept, request.codec, folder, n_bytes=n_bytes, progress=progress)
-        _refuse_too_small(request.origin, written.tokens[False])
+        _refuse_too_small(request.origin.name, written.tokens[False])
         corpus = publish(_assemble(request, manifest, reading, written), folder)
     return corpus if stored is None else mended(corpus)
 
@@ -150,7 +155,7 @@ def _read(request: _Request) -> _Reading:
     least = round(SMALL_HELD_OUT * codec.bytes_per_token)
     split = split_documents(census, share=request.held_out, least_bytes=least)
     # A token is at least a byte, or nearly; what is too small by far is refused before anything is written.
-    _refuse_too_small(origin, int(census.sizes[split.kept & ~split.held_out].sum() + split.kept.sum()))
+    _refuse_too_small(origin.name, int(census.sizes[split.kept & ~split.held_out].sum() + split.kept.sum()))
     if split.kept.sum() == 1:
         raise InputError(
             f"{origin.name} has only one document, and held-out text is split off by document",
@@ -164,6 +169,20 @@ def _read(request: _Request) -> _Reading:
 def _text(origin: Source, tally: Tally) -> Iterator[bytes]:
     """Yield the documents that hold anything but white space."""
     return (document for document in origin.documents(tally) if document and not document.isspace())
+
+
+def _take_over(
+    built: BuiltCorpus, codec: Tokenizer, folder: Path, stored: Corpus | None, progress: Progress | None
+) -> Corpus:
+    """Use a corpus that a recipe built."""
+    refuse_other_tokenizer(built, codec)
+    _refuse_too_small(built.name, built.train_tokens)
+    return adopt(built, folder, stored, progress)
+
+
+def _was_built(stored: Corpus, source: str | None) -> bool:
+    """Whether a study goes on with a built corpus that is not there any more."""
+    return bool(stored.provenance.options.get("built")) and stored.provenance.source == source
 
 
 def _stored(folder: Path) -> tuple[Corpus | None, bool]:
@@ -211,10 +230,10 @@ def _refuse_no_text(origin: Source, tally: Tally) -> None:
     )
 
 
-def _refuse_too_small(origin: Source, n_tokens: int) -> None:
+def _refuse_too_small(name: str, n_tokens: int) -> None:
     if n_tokens < MIN_TOKENS:
         raise InputError(
-            f"{origin.name} has {format_count(n_tokens)} training tokens and needs at least "
+            f"{name} has {format_count(n_tokens)} training tokens and needs at least "
             f"{format_count(MIN_TOKENS)}: a run of 1M would read it {1e6 / n_tokens:.0f} times over",
             hint="Give a larger text.",
         )

@@ -7,8 +7,8 @@ So the place of any sequence can be computed from its number alone, in constant 
 corpus; a run may be resumed anywhere, and may change its batch size, and still sees the same sequences in the
 same order; and the order does not depend on the version of a random number library. Each epoch shifts the
 windows by an offset of its own, so that repeated text is not cut at the same places. Where only so many
-unique tokens are to be read, the windows are the first ones of one fixed permutation, so that a smaller set is
-part of every larger one, and they are not shifted, since that would let in tokens that are not of the set.
+unique tokens are to be read, the windows are the first ones of one fixed permutation, so that a smaller set
+is part of every larger one, and they are not shifted, since that would let in tokens that are not of the set.
 """
 
 from __future__ import annotations

@@ -103,13 +103,13 @@ class FileTokenizer:
         self.n_unknown = 0
         self._loaded: Any = None
         try:
-            self._content = self._path.read_bytes()
+            self.content = self._path.read_bytes()
         except OSError as error:
             raise InputError(
                 f"cannot read the tokenizer {self._path}: {error.strerror}",
                 hint="Give the path of a tokenizer.json.",
             ) from None
-        self.digest = hashlib.sha256(self._content).hexdigest()
+        self.digest = hashlib.sha256(self.content).hexdigest()
 
     @property
     def vocabulary(self) -> int:
@@ -160,7 +160,7 @@ class FileTokenizer:
 
     def _library(self) -> Any:
         if self._loaded is None:
-            self._loaded = _load(self._path, self._content)
+            self._loaded = _load(self._path, self.content)
         return self._loaded
 
 

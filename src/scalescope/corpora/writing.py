@@ -21,7 +21,8 @@ BATCH_BYTES = 1 << 20
 Progress = Callable[[int, int], None]
 """Called now and then with the bytes of text written and the bytes there are."""
 
-_PARTS = {False: f"{TRAIN}.part", True: f"{HELD_OUT}.part"}
+PARTS = {False: f"{TRAIN}.part", True: f"{HELD_OUT}.part"}
+"""Temporary names of the token files by side."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -52,7 +53,7 @@ def writing_to(folder: Path, n_bytes: int) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         yield
     except BaseException as error:
-        for name in (*_PARTS.values(), f"{MANIFEST}.part"):
+        for name in (*PARTS.values(), f"{MANIFEST}.part"):
             with suppress(OSError):
                 (folder / name).unlink()
         cause = error.__cause__ if isinstance(error, WorkError) else error
@@ -76,7 +77,7 @@ def write_tokens(
     written = Written()
     with ExitStack() as stack:
         files: dict[bool, BinaryIO] = {}
-        for side, name in _PARTS.items():
+        for side, name in PARTS.items():
             files[side] = stack.enter_context((folder / name).open("wb"))
         for batch in _batched(documents):
             _write_batch(batch, tokenizer, files, written)
@@ -91,7 +92,7 @@ def write_tokens(
 def publish(corpus: Corpus, folder: Path) -> Corpus:
     """Give the temporary files their names, then write what they are; return `corpus` with their paths."""
     for side, name in ((False, TRAIN), (True, HELD_OUT)):
-        (folder / _PARTS[side]).replace(folder / name)
+        (folder / PARTS[side]).replace(folder / name)
     return describe(corpus, folder)
 
 

@@ -4,7 +4,11 @@ from scalescope.cost.anatomy import Anatomy, AttentionLayers, Matrix, Positions,
 from scalescope.cost.flop import CONVENTIONS, Convention, convert_utilisation, flop_per_token
 from scalescope.cost.groups import Group
 from scalescope.cost.parts import (
+    ACTIVATIONS,
+    BALANCES,
     MIXERS,
+    Activation,
+    Balance,
     Experts,
     Hashing,
     LatentAttention,
@@ -16,11 +20,15 @@ from scalescope.cost.parts import (
 from scalescope.cost.shape import COUNTS, Count, Shape
 
 __all__ = [
+    "ACTIVATIONS",
+    "BALANCES",
     "CONVENTIONS",
     "COUNTS",
     "MIXERS",
+    "Activation",
     "Anatomy",
     "AttentionLayers",
+    "Balance",
     "Convention",
     "Count",
     "Experts",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scalescope.cost.groups import layer_counts
+from scalescope.cost.groups import mixer_costs
 from scalescope.cost.shape import Shape
 
 
@@ -13,18 +13,4 @@ def cache_numbers(shape: Shape, tokens: int) -> int:
     vector and the rotary part of the key (https://arxiv.org/abs/2405.04434). A state space keeps its state
     and the inputs of its convolution, whatever the length.
     """
-    attention, state, _, _ = layer_counts(shape)
-    seen = tokens if shape.window is None else min(tokens, shape.window)
-    if shape.latent is None:
-        token = 2 * shape.n_kv_heads * shape.head_size
-    else:
-        token = shape.latent.key_value_rank + shape.latent.rotary
-    return attention * seen * token + state * _state_numbers(shape)
-
-
-def _state_numbers(shape: Shape) -> int:
-    space = shape.state_space
-    if space is None:
-        return 0
-    inner = space.expand * shape.width
-    return inner * space.state + (inner + 2 * space.groups * space.state) * space.kernel
+    return sum(cost.kept(shape, tokens) for cost in mixer_costs(shape))

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from scalescope.cost.groups import layer_counts
+from scalescope.cost.groups import mixer_costs
 from scalescope.cost.shape import Shape
 from scalescope.errors import InputError, nearest
 
@@ -94,46 +94,22 @@ def convert_utilisation(
 
 
 def score_flop(shape: Shape, context: float, *, causal: bool) -> float:
-    """Return the FLOP of scores and their use, forward and backward, for one token in the mean of a sequence.
+    """Return the FLOP of mixing beside its matrices, forward and backward, for one token in the mean.
 
-    Of all pairs, or of those that a token sees: half of them, or fewer inside a window. State-space blocks
-    count the scores inside a chunk and what enters and leaves the state.
+    Of all pairs, or (`causal`) of those that a token sees: half of them, or fewer inside a window, and all
+    where the shape is an encoder's. Mixers with a state count the scores inside a chunk and what enters and
+    leaves it.
     """
-    attention, state, _, _ = layer_counts(shape)
-    sizes = 2 * shape.head_size if shape.latent is None else _latent_sizes(shape)
-    keys = _keys(context, shape.window, causal=causal)
-    total = 6.0 * attention * shape.n_heads * sizes * keys
-    if state:
-        total += state * _scan_flop(shape, context, causal=causal)
-    return total
-
-
-def _keys(context: float, window: int | None, *, causal: bool) -> float:
-    """Mean number of tokens that a token is compared with."""
-    seen = context if window is None else min(window, context)
-    if not causal:
-        return seen
-    return seen - seen * seen / (2 * context)
-
-
-def _latent_sizes(shape: Shape) -> int:
-    assert shape.latent is not None
-    return shape.latent.nope + shape.latent.rotary + shape.latent.value
-
-
-def _scan_flop(shape: Shape, context: float, *, causal: bool) -> float:
-    """FLOP of one Mamba-2 block's scan beside its matrices: section 6 of https://arxiv.org/abs/2405.21060."""
-    space = shape.state_space
-    assert space is not None
-    inner = space.expand * shape.width
-    keys = min(space.chunk, context) * (0.5 if causal else 1.0)
-    inside = 2 * keys * (space.groups * space.state + inner)
-    through = 4 * space.state * inner
-    return 3.0 * (inside + through)
+    return sum(cost.flop(shape, context, causal) for cost in mixer_costs(shape))
 
 
 def _matrix_flop(shape: Shape) -> float:
-    return 6.0 * (shape.params_matrices_active + shape.params_head)
+    return 6.0 * (shape.params_matrices_active + _head(shape))
+
+
+def _head(shape: Shape) -> float:
+    """Head parameters that one token meets: it reads the mean over patches, once an image."""
+    return shape.params_head if shape.patches is None else shape.params_head / shape.patches.count
 
 
 def _causal(shape: Shape, context: float) -> float:
@@ -167,7 +143,7 @@ def _selective(shape: Shape, context: float) -> float:
 
 def _recomputed(shape: Shape, context: float) -> float:
     blocks = 8.0 * shape.params_matrices_active
-    return blocks + 6.0 * shape.params_head + 4 / 3 * score_flop(shape, context, causal=False)
+    return blocks + 6.0 * _head(shape) + 4 / 3 * score_flop(shape, context, causal=False)
 
 
 NARAYANAN = "Narayanan et al. 2021, https://arxiv.org/abs/2104.04473"

@@ -7,7 +7,8 @@ al. 2021, section 2.2, https://arxiv.org/abs/2104.04473).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from scalescope.cost.layout import SCHEDULES, Layout
 from scalescope.cost.layouts import Column, Layouts
 from scalescope.cost.shape import Shape
+from scalescope.errors import InputError
 
 SHAPE_RULES: tuple[str, ...] = (
     "tp and heads",
@@ -27,6 +29,9 @@ SHAPE_RULES: tuple[str, ...] = (
     "ep and experts",
 )
 """Rules of `Layout.obstacle`, in its order."""
+
+BLAMED: tuple[str, ...] = ("tp", "tp", "tp", "pp", "pp", "cp", "ep", "ep")
+"""The degree at fault under each of them."""
 
 RULES: tuple[str, ...] = (*SHAPE_RULES, "batch", "interleaving", "tp beyond a node")
 """All rules, by what is at odds."""
@@ -101,3 +106,41 @@ def rule_text(rule: int, shape: Shape, layout: Layout, *, global_batch: int, nod
         "interleaving": f"{global_batch // one} micro-batches are not a multiple of pp={layout.pp}",
         "tp beyond a node": f"tp={layout.tp} reaches beyond the {node} devices of a node",
     }[RULES[rule - 1]]
+
+
+def nearest_degrees(shape: Shape, layout: Layout) -> tuple[str, tuple[int, ...]]:
+    """Return the degree at fault where a shape cannot be spread so, and the nearest values that it may have.
+
+    The values are the largest one below and the smallest one above, as far as there are any; the other degrees
+    stay. Name and values are empty where nothing is wrong.
+    """
+    degree = _blamed(shape, layout)
+    if not degree:
+        return "", ()
+    given = getattr(layout, degree)
+    most = max(shape.n_heads, shape.n_layers, shape.context, shape.experts.count if shape.experts else 1)
+    below = next(_able(shape, layout, degree, range(given - 1, 0, -1)), None)
+    above = next(_able(shape, layout, degree, range(given + 1, most + 1)), None)
+    return degree, tuple(one for one in (below, above) if one is not None)
+
+
+def way_out(shape: Shape, layout: Layout) -> str:
+    """Say which values of the degree at fault come nearest, as `tp=2 or tp=4`; empty where there are none."""
+    degree, values = nearest_degrees(shape, layout)
+    return " or ".join(f"{degree}={value}" for value in values)
+
+
+def _blamed(shape: Shape, layout: Layout) -> str:
+    one = layout.data_ranks * layout.micro_batch
+    rule = int(broken_rule(shape, Layouts.of([layout]), global_batch=one * layout.pp)[0])
+    return BLAMED[rule - 1] if 0 < rule <= len(SHAPE_RULES) else ""
+
+
+def _able(shape: Shape, layout: Layout, degree: str, values: range) -> Iterator[int]:
+    for value in values:
+        try:
+            changed = replace(layout, **{degree: value})  # type: ignore[arg-type]
+        except InputError:
+            continue
+        if _blamed(shape, changed) != degree:
+            yield value

@@ -5,12 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Literal, get_args
 
-from scalescope.errors import InputError
+from scalescope.errors import InputError, nearest
 
 Mixer = Literal["full", "window", "hashed", "retention", "gated-delta", "mamba2"]
 """What lets tokens of a layer see each other: all pairs, the nearest, those of equal hash, or a state."""
 
 MIXERS: tuple[Mixer, ...] = get_args(Mixer)
+
+Activation = Literal["silu", "gelu", "gelu-tanh", "relu"]
+"""Non-linearity of a feed-forward; `gelu-tanh` is the approximation of GPT-2 and of many vision models."""
+
+ACTIVATIONS: tuple[Activation, ...] = get_args(Activation)
+
+Balance = Literal["aux-loss", "bias", "none"]
+"""What evens out the load of experts: an auxiliary loss, a bias of each expert's choice, or nothing."""
+
+BALANCES: tuple[Balance, ...] = get_args(Balance)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +38,21 @@ class Experts:
     dense_layers: int = 0
     """First layers that have the plain feed-forward instead."""
     every: int = 1
-    """One layer in so many has experts, the others the plain feed-forward."""
+    """One layer in so many has experts, the last of them; the others have the plain feed-forward."""
+    scores: Literal["softmax", "sigmoid"] = "softmax"
+    """From the router's logits to an expert's weight; sigmoids are those of DeepSeek-V3."""
+    normalised: bool = True
+    """Whether the weights of a token's chosen experts are divided by their sum."""
+    scale: float = 1.0
+    """What the weights are multiplied by after that."""
+    balance: Balance = "aux-loss"
+    """Switch's loss (https://arxiv.org/abs/2101.03961), or the bias of https://arxiv.org/abs/2408.15664."""
+    balance_rate: float | None = None
+    """Weight of the auxiliary loss, 0.01 if None, or step of the bias, 0.001 if None."""
+    z_loss: float = 0.0
+    """Weight of the mean squared log-sum-exp of the router's logits (https://arxiv.org/abs/2202.08906)."""
+    capacity: float | None = None
+    """Most tokens of a sequence that an expert takes, over the even share; None to drop none."""
 
     def __post_init__(self) -> None:
         _positive("experts", self, "count", "top_k", "width", "every")
@@ -36,6 +60,27 @@ class Experts:
             raise InputError(f"experts: top_k {self.top_k} exceeds the {self.count} experts")
         if self.shared < 0 or self.dense_layers < 0:
             raise InputError("experts: shared and dense_layers must not be negative")
+        for name, known in (("balance", BALANCES), ("scores", ("softmax", "sigmoid"))):
+            value = getattr(self, name)
+            if value not in known:
+                raise InputError(f"experts: no {name} is called {value!r}", hint=nearest(value, known))
+        for name in ("scale", "capacity"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise InputError(f"experts: {name} must be positive, got {value:g}")
+        if not self.z_loss >= 0 or not self.rate >= 0:
+            raise InputError("experts: z_loss and balance_rate must not be negative")
+
+    @property
+    def rate(self) -> float:
+        """Weight of the auxiliary loss, or step of the bias."""
+        if self.balance_rate is not None:
+            return self.balance_rate
+        return 0.001 if self.balance == "bias" else 0.01
+
+    def has(self, layer: int) -> bool:
+        """Whether a layer, counted from 0, has experts."""
+        return layer >= self.dense_layers and (layer - self.dense_layers + 1) % self.every == 0
 
     def layers(self, n_layers: int) -> int:
         """Count the layers that have experts."""
@@ -64,7 +109,7 @@ class LatentAttention:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StateSpace:
-    """A block of the Mamba-2 kind (https://arxiv.org/abs/2405.21060) in place of attention."""
+    """A Mamba-2 block (https://arxiv.org/abs/2405.21060) in place of attention: `mamba2` layers."""
 
     state: int = 128
     """Numbers that a channel remembers."""
@@ -77,17 +122,9 @@ class StateSpace:
     """Width of the convolution before it."""
     chunk: int = 256
     """Tokens that are worked on as one block of scores."""
-    attention_every: int = 0
-    """One layer in so many has attention instead; 0 for none."""
 
     def __post_init__(self) -> None:
-        _positive("state space", self, *(one.name for one in fields(self) if one.name != "attention_every"))
-        if self.attention_every < 0:
-            raise InputError("state space: attention_every must not be negative")
-
-    def attention_layers(self, n_layers: int) -> int:
-        """Count the layers that have attention."""
-        return n_layers // self.attention_every if self.attention_every else 0
+        _positive("state space", self, *(one.name for one in fields(self)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ its two masks this list gives their 32.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -62,7 +63,7 @@ def saved_tensors(
         Whether a norm keeps its input alone; else two copies of it in fp32, as RMSNorm without a kernel does.
     by_hand
         Whether the gradients are those that the own trainer spells out for short sequences on a CPU
-        (`scalescope.training.stacked.gradients`): the stream in fp32, and attention weights up to the diagonal.
+        (`scalescope.training.stacked.gradients`): the stream in fp32, attention weights up to the diagonal.
     """
     return tuple(_tensors(shape, fused_attention, fused_norms, by_hand))
 
@@ -77,7 +78,7 @@ def _tensors(shape: Shape, fused_attention: bool, fused_norms: bool, by_hand: bo
         yield from _attention(shape, attention, fused_attention)
     if state:
         yield from _norm("state space", state, shape, fused_norms)
-        yield from _state_space(shape, state)
+        yield from _states(shape)
     if plain:
         yield from _norm("feed-forward", plain, shape, fused_norms)
         yield from _feed_forward("feed-forward", plain, shape, 1, shape.feed_forward)
@@ -126,9 +127,15 @@ def _attention(shape: Shape, layers: int, fused: bool) -> Iterator[SavedTensor]:
     if fused:
         yield kept("log-sum-exp", h, size=4)
     else:
-        seen = shape.context if shape.window is None else min(shape.context, shape.window)
-        yield kept("scores", 2 * h * seen, scores=True)
+        yield kept("scores", 2 * h * _mean_seen(shape, layers), scores=True)
     yield kept("attention output", h * values)
+
+
+def _mean_seen(shape: Shape, layers: int) -> float:
+    """Tokens that one is compared with, in the mean of the layers with attention."""
+    narrow = min(shape.context, shape.window or shape.context)
+    windows = shape.mixers.count("window")
+    return (windows * narrow + (layers - windows) * shape.context) / layers
 
 
 def _feed_forward(
@@ -151,6 +158,28 @@ def _experts(shape: Shape, layers: int) -> Iterator[SavedTensor]:
     yield kept("router scores before and after", 2 * experts.count, size=4)
     yield kept("tokens sent to experts and back", 2 * experts.top_k * shape.width)
     yield from _feed_forward("experts", layers, shape, experts.top_k + experts.shared, experts.width)
+
+
+def _states(shape: Shape) -> Iterator[SavedTensor]:
+    mixers = Counter(shape.mixers)
+    if mixers["mamba2"]:
+        yield from _state_space(shape, mixers["mamba2"])
+    if mixers["retention"] or mixers["gated-delta"]:
+        yield from _linear(shape, mixers["retention"] + mixers["gated-delta"])
+
+
+def _linear(shape: Shape, layers: int) -> Iterator[SavedTensor]:
+    """What linear attention keeps when its scan is one kernel: what it reads, its output, and states."""
+    linear = shape.linear
+    assert linear is not None
+    keys = shape.n_heads * shape.head_size
+    values = linear.expand * keys
+    for name, numbers in (
+        ("queries, keys, values and gate", 2 * keys + 2 * values),
+        ("scan output, normed and gated", 3 * values),
+        ("states between chunks", keys * values / shape.n_heads / linear.chunk),
+    ):
+        yield SavedTensor(name=name, place="state space", layers=layers, numbers=numbers, split="tensor")
 
 
 def _state_space(shape: Shape, layers: int) -> Iterator[SavedTensor]:

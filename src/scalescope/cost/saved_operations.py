@@ -97,8 +97,11 @@ def _parts(shape: Shape) -> Iterator[_Part]:
     mixers = tuple(_attention(shape))
     if attention:
         yield _Part(place="attention", layers=attention, products=mixers)
-    if state:
-        yield _Part(place="state space", layers=state, products=tuple(_state_space(shape)))
+    spaces = shape.mixers.count("mamba2")
+    if spaces:
+        yield _Part(place="state space", layers=spaces, products=tuple(_state_space(shape)))
+    if state > spaces:
+        yield _Part(place="state space", layers=state - spaces, products=tuple(_linear(shape)))
     before = len(mixers) if attention else 2
     if plain:
         hidden = tuple(_feed_forward(shape, shape.feed_forward))
@@ -128,6 +131,15 @@ def _attention(shape: Shape) -> Iterator[_Product]:
         columns = h * (latent.nope + values)
         yield _Product(name="keys and values", rows=latent.key_value_rank, columns=columns)
     yield _Product(name="output", rows=h * values, columns=d, split="none")
+
+
+def _linear(shape: Shape) -> Iterator[_Product]:
+    assert shape.linear is not None
+    keys = shape.n_heads * shape.head_size
+    values = shape.linear.expand * keys
+    for name, columns in (("queries", keys), ("keys", keys), ("values", values), ("gate", values)):
+        yield _Product(name=name, rows=shape.width, columns=columns)
+    yield _Product(name="output", rows=values, columns=shape.width, split="none")
 
 
 def _state_space(shape: Shape) -> Iterator[_Product]:

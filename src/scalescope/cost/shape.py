@@ -16,7 +16,9 @@ from typing import Literal
 
 from scalescope.cost.groups import Group, groups_of
 from scalescope.cost.parts import (
+    ACTIVATIONS,
     MIXERS,
+    Activation,
     Experts,
     Hashing,
     LatentAttention,
@@ -61,6 +63,8 @@ class Shape:
     """Width of one head where it is not the model's over the heads."""
     gated: bool = True
     """Three matrices in a feed-forward, not two."""
+    activation: Activation | None = None
+    """Of the feed-forward; SiLU where it is gated and GELU where not if None."""
     norm: Literal["rms", "layer"] = "rms"
     """LayerNorm has a bias, RMSNorm has none."""
     biases: bool = False
@@ -78,7 +82,8 @@ class Shape:
     causal: bool = True
     """Whether a token sees only those before it; an encoder sees all."""
     pattern: tuple[Mixer, ...] = ()
-    """What mixes tokens, layer by layer, repeated over the depth; if empty, `window` and `state_space` say it."""
+    """What mixes tokens, layer by layer, repeated over the depth; if empty, all layers have `mamba2` where
+    there is a `state_space`, attention in a window where there is a `window`, and else full attention."""
     experts: Experts | None = None
     latent: LatentAttention | None = None
     state_space: StateSpace | None = None
@@ -100,6 +105,11 @@ class Shape:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise InputError(f"shape: {name} must be at least 1, got {value}")
+        if self.activation is not None and self.activation not in ACTIVATIONS:
+            raise InputError(
+                f"shape: no activation is called {self.activation!r}",
+                hint=nearest(self.activation, ACTIVATIONS),
+            )
         self._check_heads()
         self._check_pattern()
         space = self.state_space
@@ -117,6 +127,17 @@ class Shape:
                 raise InputError(f"shape: no mixer is called {mixer!r}", hint=nearest(mixer, MIXERS))
             if mixer in needed and getattr(self, needed[mixer]) is None:
                 raise InputError(f"shape: {mixer} layers need {needed[mixer]}")
+        one_way = [mixer for mixer in self.mixers if mixer in ("retention", "gated-delta", "mamba2")]
+        if one_way and not self.causal:
+            raise InputError(
+                f"shape: {one_way[0]} layers see only earlier tokens, an encoder sees all",
+                hint="Give an encoder full, window or hashed layers.",
+            )
+        self._check_patches()
+
+    def _check_patches(self) -> None:
+        if self.patches is not None and self.tied:
+            raise InputError("shape: patches have no vocabulary that the head could be tied to")
         if self.patches is not None and self.patches.count != self.context:
             raise InputError(
                 f"shape: an image of {self.patches.count} patches is no context of {self.context}",
@@ -144,13 +165,7 @@ class Shape:
         if self.pattern:
             return tuple(self.pattern[layer % len(self.pattern)] for layer in range(self.n_layers))
         plain: Mixer = "full" if self.window is None else "window"
-        space = self.state_space
-        if space is None:
-            return (plain,) * self.n_layers
-        every = space.attention_every
-        return tuple(
-            plain if every and layer % every == every - 1 else "mamba2" for layer in range(self.n_layers)
-        )
+        return (plain if self.state_space is None else "mamba2",) * self.n_layers
 
     @property
     def head_size(self) -> int:
@@ -179,7 +194,7 @@ class Shape:
 
     @property
     def params_matrices(self) -> int:
-        """Matrix parameters of the blocks."""
+        """Matrix parameters of the blocks, and of the projection of patches."""
         return sum(group.params for group in self.groups if group.multiplies and group.role != "head")
 
     @property
@@ -189,7 +204,7 @@ class Shape:
 
     @property
     def params_nonembedding(self) -> int:
-        """Parameters without embedding and head: Kaplan's N."""
+        """Parameters without embedding and head: Kaplan's N; a projection of patches counts."""
         return self.params - self.params_embedding - (0 if self.tied else self.params_head)
 
     @property

@@ -54,7 +54,7 @@ MEMORY_RATIO = Assumption(
 """Within which measured peaks lie."""
 
 _EXPERT_ROLES: frozenset[Role] = frozenset({"experts"})
-_END_ROLES: frozenset[Role] = frozenset({"embedding", "positions", "head"})
+_END_ROLES: frozenset[Role] = frozenset({"embedding", "positions", "patches", "head"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

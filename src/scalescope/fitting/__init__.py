@@ -15,6 +15,7 @@ from scalescope.fitting.frontier import used_by
 from scalescope.fitting.holdout import Holdout
 from scalescope.fitting.identify import Identification, identify
 from scalescope.fitting.isoflop_bias import IsoflopBias, isoflop_bias
+from scalescope.fitting.multipliers import Multipliers, compute_multipliers
 from scalescope.fitting.observational import find_components, fit_families
 from scalescope.fitting.point import best_coefficients, objective_at
 from scalescope.fitting.profile import Profile, profile
@@ -40,6 +41,7 @@ __all__ = [
     "Holdout",
     "Identification",
     "IsoflopBias",
+    "Multipliers",
     "Optimum",
     "Parabola",
     "Prior",
@@ -54,6 +56,7 @@ __all__ = [
     "best_coefficients",
     "budget_groups",
     "compare",
+    "compute_multipliers",
     "covariance",
     "derive",
     "envelope",

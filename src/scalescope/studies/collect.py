@@ -22,6 +22,7 @@ _COLUMNS = (
     "params",
     "params_nonembedding",
     "params_matmul",
+    "params_active",
     "tokens",
     "tokens_unique",
     "compute",
@@ -43,31 +44,41 @@ _COLUMNS = (
 )
 
 
-def collect_runs(ledger: Ledger) -> Runs:
+def collect_runs(ledger: Ledger, arm: str = "") -> Runs:
     """Return every point of the design and of the held-out rung, cheapest first.
+
+    N counts blocks and head; of experts only those that one token meets, where there are any.
+
+    Parameters
+    ----------
+    arm
+        Name of the arm, in a study that varies something.
 
     Raises
     ------
     InputError
         If no point is recorded yet.
     """
+    found = (point.data for point in ledger.points() if point.data["phase"] != TUNE)
     rows = sorted(
-        (point.data for point in ledger.points() if point.data["phase"] != TUNE),
+        (row for row in found if row.get("arm", "") == arm),
         key=lambda row: (row["held_out"], row["budget"], row["params_matmul"], row["seed"]),
     )
     if not rows:
         raise InputError(
-            f"no run is recorded in {ledger.folder} yet", hint="Let `scalescope study` finish a few."
+            f"no run {f'of {arm} ' if arm else ''}is recorded in {ledger.folder} yet",
+            hint="Let `scalescope study` finish a few.",
         )
     identity = ledger.meta("identity", {})
+    sparse = any(row.get("params_active", row["params_matmul"]) != row["params_matmul"] for row in rows)
     return Runs(
         columns={
             name: np.array([float(row.get(name, np.nan)) for row in rows])
             for name in _COLUMNS
-            if name != "energy_j" or any(name in row for row in rows)  # not known to earlier ledgers
+            if any(name in row for row in rows)
         },
         names=tuple(str(row["name"]) for row in rows),
-        count="params_matmul",
+        count="params_active" if sparse else "params_matmul",
         provenance=Provenance(source="scalescope study", digest=str(identity.get("corpus", ""))),
     )
 

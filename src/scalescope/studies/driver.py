@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,13 @@ from scalescope.ledgers.ledger import Ledger
 from scalescope.metering import Power
 from scalescope.points import Finding
 from scalescope.studies.collect import ENERGY, HELD_OUT
+from scalescope.studies.data import Data
 from scalescope.studies.machine import Machine
 from scalescope.studies.pace import Pace
+from scalescope.studies.planned import Ground, Planned
+from scalescope.studies.sizes import size_of
+from scalescope.studies.status import Status, Watch
 from scalescope.training.cost import tokens_trained
-from scalescope.training.trial_settings import Trial
 from scalescope.units import format_count, format_flop
 
 MAX_ATTEMPTS = 3
@@ -29,66 +32,37 @@ TOLERATED_OVERRUN = 0.04
 """Share of the phase's time by which a point's forecast end may pass the deadline."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Planned:
-    """A trial of a phase with the nominal budget of each of its horizons."""
-
-    key: str
-    phase: str
-    trial: Trial
-    budgets: tuple[float, ...]
-
-    def payload(self) -> dict[str, Any]:
-        """What the ledger keeps."""
-        plain: dict[str, Any] = msgspec.to_builtins(self)
-        return {"phase": self.phase, "budgets": plain["budgets"], "trial": plain["trial"]}
-
-    @classmethod
-    def from_payload(cls, key: str, payload: dict[str, Any]) -> Planned:
-        """Read what `payload` wrote."""
-        return msgspec.convert({"key": key, **payload}, cls, strict=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Status:
-    """Where a study stands, for whoever shows it."""
-
-    phase: str
-    n_done: int
-    n_left: int
-    n_running: int
-    core_seconds_done: float
-    """Done or given up, in this phase."""
-    core_seconds_left: float
-    seconds_left: float
-    slowdown: float
-    last: str
-    """What happened last, in a few words."""
-
-
-Watch = Callable[[Status], None]
-
-
 class Driver:
-    """Runs what is pending in a ledger on an executor.  Only this writes the ledger."""
+    """Runs what is pending in a ledger on an executor.  Only this writes the ledger.
+
+    Parameters
+    ----------
+    corpus, machine
+        Of every arm that is not in `grounds`.
+    grounds
+        What the trials of an arm stand on, by its name.
+    """
 
     def __init__(
         self,
         ledger: Ledger,
         executor: Executor,
-        corpus: Corpus,
+        corpus: Data,
         machine: Machine,
         watch: Watch,
         power: Power | None = None,
+        grounds: Mapping[str, Ground] | None = None,
     ) -> None:
-        self.ledger, self.executor, self.corpus = ledger, executor, corpus
-        self.files = {"train": Path(corpus.train_file), "held_out": Path(corpus.held_out_file)}
+        self.ledger, self.executor = ledger, executor
+        self.plain, self.grounds = Ground(corpus=corpus, machine=machine), dict(grounds or {})
         self.machine, self.watch = machine, watch
         self.power: dict[str, Any] = msgspec.to_builtins(power or Power())
         self.pace = Pace(slots=machine.slots, deadline=None)
         self.queue: list[Planned] = []
         self.running: dict[str, Planned] = {}
         self.attempts: dict[str, int] = {}
+        self.devices: dict[str, str] = {}
+        """Device of each trial, where there are any."""
         self.span = 0.0
         self.given_up: dict[float, int] = {}
         """Points not made, by budget."""
@@ -121,7 +95,7 @@ class Driver:
             self.pace,
             slots=self.machine.slots,
             deadline=deadline,
-            predicted={item.key: self._core_seconds(item.trial) for item in self.queue},
+            predicted={item.key: self._core_seconds(item) for item in self.queue},
             began={},
             share={},
         )
@@ -140,9 +114,13 @@ class Driver:
                 self.executor.cancel(key)
             raise
 
-    def _core_seconds(self, trial: Trial) -> float:
+    def _ground(self, item: Planned) -> Ground:
+        return self.grounds.get(item.arm, self.plain)
+
+    def _core_seconds(self, item: Planned) -> float:
+        trial = item.trial
         tokens = tokens_trained(trial.recipe, trial.shape, trial.horizons, trial.evaluation_tokens)
-        return tokens / self.machine.speed(trial.shape)
+        return tokens / self._ground(item).machine.speed(trial.shape)
 
     def _submit(self) -> None:
         while self.queue and len(self.running) < self.machine.slots:
@@ -153,24 +131,36 @@ class Driver:
                 self.ledger.drop(item.key, "no time left")
                 continue
             item = kept
-            self.pace.predicted[item.key] = self._core_seconds(item.trial)
-            allowed = self.pace.seconds_allowed
-            seconds = math.inf if allowed is None else allowed
-            trial = replace(item.trial, seconds=seconds, threads=self.machine.threads)
-            payload = {
-                "trial": msgspec.to_builtins(trial),
-                "corpus": self.corpus.to_dict(),
-                "power": self.power,
-            }
-            if math.isinf(seconds):  # JSON has no infinity; the default is one
-                del payload["trial"]["seconds"]
+            self.pace.predicted[item.key] = self._core_seconds(item)
             self.ledger.start(item.key)
             self.running[item.key] = item
             self.pace.start(item.key)
-            task = Task(
-                key=item.key, function="scalescope.training.trial:run", payload=payload, files=self.files
-            )
-            self.executor.submit(task)
+            self.executor.submit(self._task(item))
+
+    def _task(self, item: Planned) -> Task:
+        """Write down what a worker is to do."""
+        corpus = self._ground(item).corpus
+        allowed = self.pace.seconds_allowed
+        trial = replace(item.trial, seconds=allowed or math.inf, threads=self.machine.threads)
+        payload = {"trial": msgspec.to_builtins(trial), "corpus": corpus.to_dict(), "power": self.power}
+        if allowed is None:  # JSON has no infinity; the default is one
+            del payload["trial"]["seconds"]
+        needs = {}
+        if self.machine.devices:
+            payload["device"] = self.devices[item.key] = self._free_device()
+            needs = {"gpus": len(self.machine.devices) / self.machine.slots}
+        return Task(
+            key=item.key,
+            function="scalescope.training.trial:run",
+            payload=payload,
+            files={"train": Path(corpus.train_file), "held_out": Path(corpus.held_out_file)},
+            needs=needs,
+        )
+
+    def _free_device(self) -> str:
+        """Return the device on which the fewest trials run."""
+        taken = [self.devices[key] for key in self.running if key in self.devices]
+        return min(self.machine.devices, key=taken.count)
 
     def _handle(self, event: Event) -> None:
         item = self.running.get(event.key)
@@ -183,7 +173,7 @@ class Driver:
         elif event.kind == "failed":
             self._remove(item)
             self.ledger.fail(item.key, event.data.get("cause", "unknown"))
-            self.last = f"{item.trial.name} failed: {event.data.get('cause', '')}"
+            self.last = f"{item.title} failed: {event.data.get('cause', '')}"
         elif event.kind == "lost":
             self._lost(item, event.data.get("cause", "its worker died"))
 
@@ -194,17 +184,28 @@ class Driver:
         elif data["kind"] == "point":
             horizon = data.pop("horizon")
             budget = dict(zip(item.trial.horizons, item.budgets, strict=True))[horizon]
-            unique = min(data["tokens"], self.corpus.train_tokens)
-            point = {key: value for key, value in data.items() if key != "kind"} | {
+            size = size_of(item.trial.shape)
+            point: dict[str, Any] = {"tokens_unique": self._unique(item, data["tokens"])}
+            point |= {key: value for key, value in data.items() if key != "kind"} | {
                 "name": item.trial.name,
                 "phase": item.phase,
                 "budget": budget,
-                "tokens_unique": unique,
                 "held_out": float(item.phase == HELD_OUT),
+                "params_active": size,
+                "compute": 6 * size * data["tokens"],
             }
+            if item.arm:
+                point["arm"] = item.arm
             self.n_points += self.ledger.record_point(item.key, f"{item.key}@{horizon}", point)
             tokens = format_count(data["tokens"])
-            self.last = f"{item.trial.name} at {tokens} tokens: loss {data['loss']:.3f}"
+            self.last = f"{item.title} at {tokens} tokens: loss {data['loss']:.3f}"
+        elif data["kind"] == "finding":
+            self.ledger.record_finding(Finding(code=data["code"], text=data["text"], hint=data["hint"]))
+
+    def _unique(self, item: Planned, tokens: int) -> int:
+        """Count the distinct tokens of so many, where the trial does not tell."""
+        read = self._ground(item).corpus
+        return min(tokens, read.train_tokens) if isinstance(read, Corpus) else tokens
 
     def _done(self, item: Planned, result: dict[str, Any]) -> None:
         self._remove(item, completed=not result["cut"])
@@ -221,9 +222,9 @@ class Driver:
         self.ledger.record_event("lost", {"trial": item.key, "cause": cause})
         self.attempts[item.key] = self.attempts.get(item.key, 0) + 1
         if self.attempts[item.key] < MAX_ATTEMPTS:
-            self.pace.predicted[item.key] = self._core_seconds(item.trial)
+            self.pace.predicted[item.key] = self._core_seconds(item)
             self.queue.insert(0, item)
-            self.last = f"{item.trial.name} lost ({cause}); trying again"
+            self.last = f"{item.title} lost ({cause}); trying again"
 
     def _remove(self, item: Planned, *, completed: bool = False) -> None:
         del self.running[item.key]
@@ -232,21 +233,24 @@ class Driver:
     def _affordable(self, item: Planned) -> Planned | None:
         """Cut a trial that is about to start to the points that the time allows; None if it allows none.
 
-        A point is made if it and all cheaper ones still to come end in time, at the pace seen so far. So
-        points are given up from the dearest end, as late as possible, and no cheap one for a dear one.
+        A point is made if it and all cheaper ones still to come end in time, at the pace seen so far, and
+        with it those of the same rung in other arms. So points are given up from the dearest end, as late as
+        possible, no cheap one for a dear one, and arms stay paired.
         """
         kept: Planned | None = item
         while kept is not None and self._too_late(kept):
             self.given_up[kept.budgets[-1]] = self.given_up.get(kept.budgets[-1], 0) + 1
-            kept = _below(kept, kept.budgets[-1])
+            kept = kept.below(kept.budgets[-1])
         return kept
 
     def _too_late(self, item: Planned) -> bool:
         if self.pace.deadline is None:
             return False
-        mine = self._core_seconds(item.trial)
-        cheaper = [_below(other, item.budgets[-1]) for other in self.queue]
-        others = sum(self._core_seconds(other.trial) for other in cheaper if other is not None)
+        mine = self._core_seconds(item)
+        dearest = item.budgets[-1]
+        paired = {other.key for other in self.queue if other.arm and other.trial.name == item.trial.name}
+        cheaper = [other.below(dearest * (1.01 if other.key in paired else 1)) for other in self.queue]
+        others = sum(self._core_seconds(other) for other in cheaper if other is not None)
         running = self.pace.left(self.running)
         needed = max(mine, (mine + others + running) / self.pace.slots) * self.pace.slowdown
         return bool(time.monotonic() + needed > self.pace.deadline + TOLERATED_OVERRUN * self.span)
@@ -266,7 +270,7 @@ class Driver:
         self.ledger.record_finding(
             Finding(
                 code="STU004",
-                text=f"{item.trial.name} ended {_points(n_cut)} early, at the end of the time it had.",
+                text=f"{item.title} ended {_points(n_cut)} early, at the end of the time it had.",
                 hint="Other work on the machine slows a study; give it more time or a quiet machine.",
             )
         )
@@ -286,15 +290,6 @@ class Driver:
                 last=self.last,
             )
         )
-
-
-def _below(item: Planned, budget: float) -> Planned | None:
-    """Return the trial with only the horizons of cheaper budgets, or None if it has none."""
-    n = sum(one < budget * 0.999 for one in item.budgets)
-    if n == 0:
-        return None
-    trial = replace(item.trial, horizons=item.trial.horizons[:n])
-    return replace(item, trial=trial, budgets=item.budgets[:n])
 
 
 def _points(n: int) -> str:

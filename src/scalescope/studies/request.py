@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, get_args
 
 from scalescope.cost.grids import find_grid
 from scalescope.errors import InputError, nearest
 from scalescope.metering import Power, Tool
+from scalescope.studies.settings import MAX_EPOCHS, Settings
+from scalescope.training.recipe import Recipe
+from scalescope.training.shape_options import ShapeOptions
+from scalescope.training.trial_settings import Precision, TaskName
+from scalescope.units import parse_budget
 
 EngineName = Literal["local", "ray"]
+DesignName = Literal["isoflop", "ladder"]
+
+OPTIONS = (
+    *("budget", "design", "context", "precision", "tokenizer", "text_column", "executor", "seed"),
+    *("watts", "meter", "grid"),
+)
+"""What the command line can say that also decides what is made."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,9 +34,10 @@ class Request:
     corpus: str | None = None
     out: Path = Path("study")
     budget: str = "10m"
-    design: Literal["isoflop", "ladder"] = "isoflop"
+    design: DesignName = "isoflop"
+    """Of a study that varies nothing; arms are compared on a ladder of their own."""
     context: int = 128
-    precision: Literal["fp32", "bf16"] = "fp32"
+    precision: Precision = "fp32"
     tokenizer: Path | None = None
     text_column: str = "text"
     executor: EngineName = "local"
@@ -34,42 +48,67 @@ class Request:
     watts: float | None = None
     meter: Tool = "auto"
     grid: str = "WORLD"
+    task: TaskName = "next-token"
+    max_epochs: float = MAX_EPOCHS
+    recipe: Recipe | None = None
+    """In place of the study's own."""
+    shape: ShapeOptions = field(default_factory=ShapeOptions)
+    vary: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Levers with their values, the baseline's first."""
+    config: Path | None = None
+    """File that some of this comes from."""
+    alone: Request | None = None
+    """What that file says by itself."""
 
     def __post_init__(self) -> None:
         find_grid(self.grid)
-        for name, known in (("design", ("isoflop", "ladder")), ("precision", ("fp32", "bf16"))):
+        for name, known in (
+            ("design", get_args(DesignName)),
+            ("precision", get_args(Precision)),
+            ("task", get_args(TaskName)),
+        ):
             found = getattr(self, name)
             if found not in known:
                 raise InputError(f"no {name} is called {found!r}", hint=nearest(found, known))
         for name, least in (("context", 1), ("seed", 0)):
             if getattr(self, name) < least:
                 raise InputError(f"{name} must be at least {least}, got {getattr(self, name)}")
+        if not self.max_epochs > 0:
+            raise InputError(f"max_epochs must be above 0, got {self.max_epochs:g}")
 
     @property
     def power(self) -> Power:
         """How energy is to be known; an `InputError` where it cannot be."""
         return Power(watts=self.watts, tool=self.meter)
 
+    def settings(self, make: type[Settings] = Settings) -> Settings:
+        """Return what it means; an `InputError` where the budget or a variant cannot be used."""
+        given: dict[str, Any] = {} if self.recipe is None else {"recipe": self.recipe}
+        return make(
+            budget=parse_budget(self.budget),
+            design="comparison" if self.vary else self.design,
+            context=self.context,
+            precision=self.precision,
+            seed=self.seed,
+            shape=self.shape,
+            task=self.task,
+            max_epochs=self.max_epochs,
+            vary=self.vary,
+            **given,
+        )
+
     def command(self) -> str:
-        """The command line that repeats the study."""
+        """Return the command line that repeats the study."""
         words = ["scalescope", "study", *([self.corpus] if self.corpus else [])]
-        default = Request()
-        for name in (
-            "budget",
-            "design",
-            "context",
-            "precision",
-            "tokenizer",
-            "text_column",
-            "executor",
-            "seed",
-            "watts",
-            "meter",
-            "grid",
-        ):
+        words += ["--config", str(self.config)] if self.config else []
+        said = self.alone or Request()
+        for name in OPTIONS:
             value = getattr(self, name)
-            if value != getattr(default, name):
+            if value != getattr(said, name):
                 words += [f"--{name.replace('_', '-')}", str(value)]
+        for name, values in self.vary.items():
+            if said.vary.get(name) != values:
+                words += ["--vary", f"{name}={','.join(values)}"]
         for target in self.targets:
-            words += ["--target", target]
+            words += ["--target", target] if target not in said.targets else []
         return shlex.join(words)

@@ -1,13 +1,19 @@
-"""What a study holds fixed over all its trials."""
+"""What a study holds fixed over all its trials, and what it varies."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from scalescope.studies.design import Kind
+from scalescope.training.levers import Variant
 from scalescope.training.recipe import Recipe
-from scalescope.training.trial_settings import Precision
+from scalescope.training.shape_options import ShapeOptions
+from scalescope.training.trial_settings import Precision, TaskName
 from scalescope.units import Budget
+
+MAX_EPOCHS = 4.0
+"""Times that the longest run may read the corpus unless more is asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,3 +31,14 @@ class Settings:
     seed: int = 0
     held_out_seeds: int = 2
     """Trainings of the held-out rung; they run side by side and are averaged."""
+    shape: ShapeOptions = field(default_factory=ShapeOptions)
+    """What all shapes have in place of the family's."""
+    task: TaskName = "next-token"
+    max_epochs: float = MAX_EPOCHS
+    vary: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Levers by name with their values as text, the baseline's first; empty in a study of one recipe."""
+
+    @property
+    def variant(self) -> Variant:
+        """What holds before anything is varied."""
+        return Variant(recipe=self.recipe, shape=self.shape, precision=self.precision)

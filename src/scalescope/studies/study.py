@@ -1,6 +1,7 @@
-"""One study in its folder: corpus, machine, recipe and design, its grid and its held-out rung.
+"""One study in its folder: corpora, machine, recipes and design, its grid and its held-out rung.
 
-The order of the work, and what of it is fitted, is `workflow`'s business: a study only produces runs.
+The order of the work, and what of it is fitted, is `workflow`'s business: a study only produces runs. A study
+that varies something has several arms, which share the design; any other has one.
 """
 
 from __future__ import annotations
@@ -14,25 +15,30 @@ from typing import Any
 
 import msgspec
 
-from scalescope.corpora.corpus import Corpus, epochs
-from scalescope.corpora.preparing import prepare_corpus
 from scalescope.cost import Shape
-from scalescope.errors import InputError
 from scalescope.executors import Executor
 from scalescope.ledgers.ledger import Ledger
 from scalescope.metering import Power
 from scalescope.points import Finding, Runs
-from scalescope.studies.collect import GRID, HELD_OUT, collect_curves, collect_findings, collect_runs
-from scalescope.studies.design import HELD_OUT_RATIO, Design, Speed, choose_design, expected_size
-from scalescope.studies.driver import Driver, Planned, Status, Watch
-from scalescope.studies.family import nearest_shape
-from scalescope.studies.machine import Machine, measure_machine
+from scalescope.studies.arms import Arm
+from scalescope.studies.choosing import choose_design
+from scalescope.studies.collect import collect_curves, collect_findings, collect_runs
+from scalescope.studies.data import Data, doubts_of_leaks, patches_of, tokens_of, vocabulary_of
+from scalescope.studies.design import HELD_OUT_RATIO, Design, Rung
+from scalescope.studies.doubts import check_epochs, doubts_of_arms, doubts_of_epochs, doubts_of_span
+from scalescope.studies.driver import Driver
+from scalescope.studies.machines import machines_of
+from scalescope.studies.making import Maker
+from scalescope.studies.planned import Ground, Planned
+from scalescope.studies.prepared import Ready
 from scalescope.studies.settings import Settings
-from scalescope.studies.tune import tune_rate, tuned_rung, tuning_cost
-from scalescope.training.cost import tokens_trained
+from scalescope.studies.sizes import Sizes, size_of
+from scalescope.studies.status import Status, Watch
+from scalescope.studies.telling import facts_of, told_arms, told_cost
+from scalescope.studies.tune import EXTENSIONS, Tuned, tune, tuned_rungs
 from scalescope.training.recipe import Recipe
-from scalescope.training.trial_settings import Trial
-from scalescope.units import format_count, format_factor, format_flop, format_seconds
+from scalescope.training.shape_options import ShapeOptions
+from scalescope.units import format_flop, format_seconds
 
 RESERVE_SECONDS = 15.0
 """Of a time budget, kept for fitting and the report."""
@@ -43,11 +49,14 @@ SPENT_EVERY_SECONDS = 5.0
 
 @dataclass(slots=True, kw_only=True)
 class Study:
-    """A study at work.  Built by `workflow.study`; the ledger holds all that must outlive it."""
+    """A study at work.  Built by `open_study`; the ledger holds all that must outlive it."""
 
     folder: Path
     settings: Settings
-    corpus: Corpus
+    arms: tuple[Arm, ...]
+    """The baseline first; one in a study that varies nothing."""
+    data: Mapping[str, Data]
+    """By the name of the arm, all with the held-out text of the baseline."""
     ledger: Ledger
     executor: Executor
     cores: int
@@ -61,72 +70,83 @@ class Study:
     _later: float = 0.0
     """Predicted wall seconds of the phases after the one under way."""
 
-    def prepare(self) -> tuple[Design, Machine, Recipe]:
+    @property
+    def corpus(self) -> Data:
+        """The baseline's."""
+        return self.data[self.arms[0].name]
+
+    @property
+    def maker(self) -> Maker:
+        """What makes its trials."""
+        return Maker(settings=self.settings, sizes={arm.name: self._sizes(arm) for arm in self.arms})
+
+    @property
+    def sizes(self) -> Sizes:
+        """The shapes that the design takes from: the arm's, or those that arms are made of."""
+        sizes = self._sizes(self.arms[0])
+        return replace(sizes, options=ShapeOptions()) if self.settings.vary else sizes
+
+    def prepare(self) -> tuple[Design, Ready]:
         """Measure, tune and lay the design, or take all three from the ledger.
 
         Raises
         ------
         InputError
-            If the budget is too small for any grid, or the corpus for the design.
+            If the budget is too small for any grid, or a corpus for the design.
         """
-        machine = self._machine()
-        recipe = self.ledger.meta("recipe")
-        if recipe is None:
-            tuned = self._tune(machine)
-            self.ledger.set_meta("recipe", msgspec.to_builtins(tuned))
-        else:
-            tuned = msgspec.convert(recipe, Recipe)
+        ready = self._tuned(self._measured())
         stored = self.ledger.meta("design")
         if stored is not None:
-            return Design.from_dict(stored), machine, tuned
-        design = self.lay(machine, tuned)
-        self.ledger.set_meta("laid_for", _asked(self.settings))
+            return Design.from_dict(stored), ready
+        design = self.lay(ready)
+        self.ledger.set_meta("laid_for", asked(self.settings))
         self.ledger.set_meta("design", design.to_dict())
-        return design, machine, tuned
+        return design, ready
 
-    def lay(self, machine: Machine, recipe: Recipe) -> Design:
-        """Choose the design for the budget and check the corpus against it."""
-        settings = self.settings
-        in_seconds = settings.budget.seconds is not None
-        untuned = self.ledger.meta("recipe") is None
-
-        def speed(shape: Shape) -> float:
-            return machine.speed(shape) if in_seconds else 1 / (6 * shape.params_matmul)
+    def lay(self, ready: Ready) -> Design:
+        """Choose the design for the budget and check the corpora against it."""
+        budget = self.settings.budget
+        in_seconds = budget.seconds is not None
+        speeds = ready.seconds if in_seconds else ready.per_flop
+        tuned = self.ledger.meta(self._tuned_name) is not None
 
         def cost(design: Design) -> float:
-            grid = self._core_seconds(design, machine, recipe, speed)
-            if in_seconds and not untuned:  # the clock has counted it
+            grid = ready.cost(design, speeds)
+            if in_seconds and tuned:  # the clock has counted it
                 return grid
-            return grid + tuning_cost(tuned_rung(design), speed, recipe, settings.evaluation_tokens)
+            return grid + ready.tuning_cost(tuned_rungs(design), speeds)
 
-        per_second = USED_SHARE * machine.slots
+        per_second = USED_SHARE * ready.machine.slots
         gone = self.seconds_spent + RESERVE_SECONDS
         design = choose_design(
-            settings.design,
+            self.settings.design,
             cost=cost,
-            available=max(1.0, ((settings.budget.seconds or 0.0) - gone) * per_second)
+            available=max(1.0, ((budget.seconds or 0.0) - gone) * per_second)
             if in_seconds
-            else float(settings.budget.flop or 0.0),
-            vocabulary=self.corpus.vocabulary,
-            context=settings.context,
-            recipe=recipe,
-            seed=settings.seed,
+            else float(budget.flop or 0.0),
+            sizes=self.sizes,
+            recipe=ready.recipe,
+            seed=self.settings.seed,
             show=(lambda seconds: format_seconds(math.ceil(seconds / per_second + gone)))
             if in_seconds
             else format_flop,
         )
-        self._check_corpus(design)
+        check_epochs(self._least_tokens, design, self.settings.max_epochs)
         return design
 
-    def grid(self, design: Design, machine: Machine, recipe: Recipe) -> None:
+    def grid(self, design: Design, ready: Ready) -> None:
         """Train everything but the held-out rung."""
-        deadline = self._grid_deadline(design, machine, recipe)
-        self._later = self._held_out_seconds(design.held_out_compute, design, machine, recipe)
-        self._run(machine, self._planned(design, machine, recipe), deadline)
-        for finding in self._repeats(design):
+        deadline = self._grid_deadline(design, ready)
+        self._later = self._held_out_seconds(design.held_out_compute, design, ready)
+        self._run(ready, ready.planned(design), deadline)
+        doubts = doubts_of_epochs(self._least_tokens, design)
+        if self.settings.vary:
+            doubts += [*doubts_of_span(design), *doubts_of_leaks(self.data)]
+            doubts += doubts_of_arms(self.ledger, ready.planned(design), self.arms)
+        for finding in doubts:
             self.ledger.record_finding(finding)
 
-    def held_out_compute(self, design: Design, machine: Machine, recipe: Recipe) -> float:
+    def held_out_compute(self, design: Design, ready: Ready) -> float:
         """Return the compute of the held-out rung that the time still allows, FLOP; 0 if none does."""
         wanted = design.held_out_compute
         if design.kind == "isoflop":  # the dearest budgets may have been given up
@@ -135,53 +155,37 @@ class Study:
         if self.settings.budget.seconds is None:
             return wanted
         left = self.settings.budget.seconds - self.seconds_spent - RESERVE_SECONDS
-        seconds = self._held_out_seconds(wanted, design, machine, recipe) * self.slowdown
+        seconds = self._held_out_seconds(wanted, design, ready) * self.slowdown
         return wanted * min(1.0, 0.95 * left / seconds) if left > 0 else 0.0
 
-    def held_out(self, machine: Machine, recipe: Recipe) -> None:
+    def held_out(self, ready: Ready) -> None:
         """Train the held-out rung that the ledger names: one shape and token count, a seed a slot."""
         rung = self.ledger.meta("held_out")
         self._later = 0.0
-        shape = msgspec.convert(rung["shape"], Shape)
-        planned = []
-        for extra in range(self._held_out_seeds(machine)):
-            trial = Trial(
-                name=f"d{shape.width}-L{shape.n_layers}-s{self.settings.seed + extra}",
-                shape=shape,
-                seed=self.settings.seed + extra,
-                horizons=(int(rung["horizon"]),),
-                recipe=recipe,
-                precision=self.settings.precision,
-                evaluation_tokens=self.settings.evaluation_tokens,
-            )
-            key = f"held-out-{trial.name}-{format_count(rung['horizon'])}"
-            planned.append(Planned(key=key, phase=HELD_OUT, trial=trial, budgets=(float(rung["compute"]),)))
+        shape, arm = msgspec.convert(rung["shape"], Shape), self.arms[0]
+        planned = [
+            ready.maker.held_out(arm, shape, rung, self.settings.seed + extra, ready.tuned[arm.name].recipe)
+            for extra in range(ready.held_out_seeds)
+        ]
         deadline = None
         if self.settings.budget.seconds is not None:
             # The rung was cut to fit; should the machine slow down now, finishing late beats no hold-out.
             deadline = self.started + 1.18 * self.settings.budget.seconds - RESERVE_SECONDS
-        self._run(machine, planned, deadline)
+        self._run(ready, planned, deadline)
 
     def draft(self) -> tuple[Design, str]:
         """Measure the machine and lay the design; return it and what it will cost, in words."""
-        machine = self._machine()
-        recipe = self.settings.recipe
-        design = self.lay(machine, recipe)
-        return design, self.cost(design, machine, recipe)
+        ready = self._measured()
+        design = self.lay(ready)
+        return design, self.told(design, ready)
 
-    def cost(self, design: Design, machine: Machine, recipe: Recipe) -> str:
-        """Say what a design will cost."""
-        seeds = self._held_out_seeds(machine)
-        cost = self._core_seconds(design, machine, recipe, machine.speed)
-        flop = sum(rung.compute for rung in design.rungs) + seeds * design.held_out_compute
-        return (
-            f"cost: about {format_seconds(cost / machine.slots + RESERVE_SECONDS)} on this machine "
-            f"({machine.slots} trials side by side, {machine.threads} thread each), {format_flop(flop)}"
-        )
+    def told(self, design: Design, ready: Ready) -> str:
+        """Say what a design will cost, and what its arms are."""
+        return "\n".join([*told_arms(design, ready), told_cost(design, ready, RESERVE_SECONDS)])
 
-    def runs(self) -> Runs:
-        """All points so far."""
-        return collect_runs(self.ledger)
+    def runs(self, arm: str = "") -> Runs:
+        """All points so far, of one arm where there are several."""
+        return collect_runs(self.ledger, arm)
 
     def curves(self) -> list[dict[str, Any]]:
         """Learning curves so far."""
@@ -189,124 +193,106 @@ class Study:
 
     def findings(self) -> tuple[Finding, ...]:
         """What went wrong or was left out so far."""
-        return collect_findings(self.ledger)
+        read = [finding for one in self.data.values() for finding in getattr(one, "findings", ())]
+        return (*dict.fromkeys(read), *collect_findings(self.ledger))
 
     @property
     def seconds_spent(self) -> float:
         """Wall seconds of this study, earlier sessions included."""
         return time.monotonic() - self.started
 
-    def facts(self, design: Design, machine: Machine, recipe: Recipe) -> Mapping[str, str]:
+    def facts(self, design: Design, ready: Ready) -> Mapping[str, str]:
         """How it was computed, for the report."""
-        rate = self.ledger.notes("rate")
-        tried = ", ".join(f"{rate:g}x: {loss:.3f}" for rate, loss in rate[-1].data["tried"]) if rate else ""
         return {
-            "Corpus": self.corpus.summary(),
-            "Design": f"{design.kind}, {len(design.rungs)} trials, {design.n_points} points, budgets "
-            + ", ".join(format_flop(budget) for budget in design.budgets),
-            "Recipe": f"context {self.settings.context}, {recipe.optimizer} for the matrices, "
-            f"{self.settings.precision}, learning rates {recipe.rate:g}x the recipe's",
-            "Learning rate, measured on the smallest rung": f"held-out loss at {tried}" if tried else "",
-            "Machine": f"{machine.slots} trials side by side, {machine.threads} thread each; tried "
-            + ", ".join(f"{way}: {format_count(rate)} tokens/s" for way, rate in machine.tried.items()),
-            "Law trusted before the hold-out": (self.ledger.meta("held_out") or {}).get("law", "none"),
+            **facts_of(self.ledger, self.settings, self.data, design, ready),
             "Time": format_seconds(self.seconds_spent),
-            "Compute": "C = 6 N D, N counting blocks and output head; compute_exact has the exact one",
         }
 
-    def _machine(self) -> Machine:
-        stored = self.ledger.meta("machine")
-        if stored is not None and stored["cores"] == self.cores:
-            return msgspec.convert(stored["machine"], Machine, strict=False)
-        machine = measure_machine(
-            self.executor,
-            self.settings.recipe,
-            cores=self.cores,
-            vocabulary=self.corpus.vocabulary,
+    def _sizes(self, arm: Arm) -> Sizes:
+        return Sizes(
+            vocabulary=vocabulary_of(self.corpus, self.settings.task),
             context=self.settings.context,
-        )
-        self.ledger.set_meta("machine", {"cores": self.cores, "machine": msgspec.to_builtins(machine)})
-        return machine
-
-    def _tune(self, machine: Machine) -> Recipe:
-        """Measure the rate on the smallest rung of the design that the untuned recipe would get."""
-        draft = self.lay(machine, self.settings.recipe)
-        self._later = self._core_seconds(draft, machine, self.settings.recipe, machine.speed) / machine.slots
-        return tune_rate(self._driver(machine), tuned_rung(draft), self.settings)
-
-    def _planned(self, design: Design, machine: Machine, recipe: Recipe) -> list[Planned]:
-        """Trials in the order to run.
-
-        First those that do not reach the dearest budget, cheapest first: they give the live estimate and the
-        noise early. Then those that do, from the expected optimum outwards: what may be given up comes last.
-        """
-        planned = [
-            Planned(
-                key=f"{rung.name}-{format_count(rung.horizons[-1])}",
-                phase=GRID,
-                trial=Trial(
-                    name=rung.name,
-                    shape=rung.shape,
-                    seed=rung.seed,
-                    horizons=rung.horizons,
-                    first_horizon=rung.first_horizon,
-                    recipe=recipe,
-                    precision=self.settings.precision,
-                    evaluation_tokens=self.settings.evaluation_tokens,
-                ),
-                budgets=rung.budgets,
-            )
-            for rung in design.rungs
-        ]
-
-        def order(item: Planned) -> tuple[bool, float]:
-            trial, dearest = item.trial, item.budgets[-1]
-            if design.kind == "isoflop" and dearest >= design.budgets[-1] * 0.999:
-                return True, abs(math.log(trial.shape.params_matmul / expected_size(dearest)))
-            tokens = tokens_trained(recipe, trial.shape, trial.horizons, trial.evaluation_tokens)
-            return False, tokens / machine.speed(trial.shape)
-
-        return sorted(planned, key=order)
-
-    def _core_seconds(self, design: Design, machine: Machine, recipe: Recipe, speed: Speed) -> float:
-        """Cost of grid and held-out rung at a speed."""
-        return design.cost(
-            speed,
-            recipe,
-            evaluation_tokens=self.settings.evaluation_tokens,
-            held_out_seeds=self._held_out_seeds(machine),
+            options=arm.variant.shape,
+            task=self.settings.task,
+            patches=patches_of(self.corpus, self.settings.context),
         )
 
-    def _grid_deadline(self, design: Design, machine: Machine, recipe: Recipe) -> float | None:
+    @property
+    def _least_tokens(self) -> int:
+        """Training tokens of the smallest data."""
+        return min(tokens_of(one, self.settings.context) for one in self.data.values())
+
+    def _measured(self) -> Ready:
+        """Measure the machine, or take it from the ledger; no rate is measured yet."""
+        machines = machines_of(self.ledger, self.executor, self.arms, self.maker.sizes, cores=self.cores)
+        slots = machines[self.arms[0].name].slots
+        return Ready(
+            arms=self.arms,
+            machines=machines,
+            tuned={arm.name: Tuned(recipe=arm.variant.recipe) for arm in self.arms},
+            maker=self.maker,
+            held_out_seeds=max(1, min(self.settings.held_out_seeds, slots)),
+        )
+
+    @property
+    def _tuned_name(self) -> str:
+        return "tuned" if self.settings.vary else "recipe"
+
+    def _tuned(self, ready: Ready) -> Ready:
+        """Measure the rates on rungs of the design that the untuned recipes would get, or take them."""
+        name = self._tuned_name
+        stored = self.ledger.meta(name)
+        if stored is not None and self.settings.vary:
+            return replace(ready, tuned=msgspec.convert(stored, dict[str, Tuned], strict=False))
+        if stored is not None:
+            return replace(ready, tuned={"": Tuned(recipe=msgspec.convert(stored, Recipe))})
+        tuned = self._tune(ready)
+        kept = tuned if self.settings.vary else tuned[""].recipe
+        self.ledger.set_meta(name, msgspec.to_builtins(kept))
+        return replace(ready, tuned=tuned)
+
+    def _tune(self, ready: Ready) -> dict[str, Tuned]:
+        draft = self.lay(ready)
+        stored = self.ledger.meta("tuned_on")
+        rungs = (
+            tuned_rungs(draft) if stored is None else msgspec.convert(stored, tuple[Rung, ...], strict=False)
+        )
+        self.ledger.set_meta("tuned_on", msgspec.to_builtins(rungs))
+        self._later = ready.cost(draft, ready.seconds) / ready.machine.slots
+        extensions = EXTENSIONS if self.settings.vary else 0
+        return tune(self._driver(ready), self.arms, rungs, ready.maker.tuning, extensions=extensions)
+
+    def _grid_deadline(self, design: Design, ready: Ready) -> float | None:
         """Return when the grid must end, so that the held-out rung has its share of the time."""
         if self.settings.budget.seconds is None:
             return None
-        held_out = self._held_out_seconds(design.held_out_compute, design, machine, recipe)
+        held_out = self._held_out_seconds(design.held_out_compute, design, ready)
         left = self.settings.budget.seconds - self.seconds_spent - RESERVE_SECONDS
-        whole = self._core_seconds(design, machine, recipe, machine.speed)
-        share = 1 - held_out * self._held_out_seeds(machine) / whole
+        share = 1 - held_out * ready.held_out_seeds / ready.cost(design, ready.seconds)
         return time.monotonic() + max(1.0, left * share)
 
-    def _held_out_seconds(self, compute: float, design: Design, machine: Machine, recipe: Recipe) -> float:
-        shape = nearest_shape(
-            design.held_out_guess().params_matmul * (compute / design.held_out_compute) ** 0.5,
-            design.vocabulary,
-            design.context,
-        )
-        horizon = round(compute / (6 * shape.params_matmul))
-        tokens = tokens_trained(recipe, shape, (horizon,), self.settings.evaluation_tokens)
-        return tokens / machine.speed(shape)
+    def _held_out_seconds(self, compute: float, design: Design, ready: Ready) -> float:
+        """Seconds of one trial of a held-out rung; 0 where none is held out."""
+        if not compute:
+            return 0.0
+        size = size_of(design.held_out_guess()) * (compute / design.held_out_compute) ** 0.5
+        shape = design.sizes.nearest(size)
+        tokens = ready.tokens(shape, (round(compute / (6 * size_of(shape))),))
+        return tokens / ready.seconds(self.arms[0], shape)
 
-    def _held_out_seeds(self, machine: Machine) -> int:
-        return max(1, min(self.settings.held_out_seeds, machine.slots))
-
-    def _run(self, machine: Machine, planned: list[Planned], deadline: float | None) -> None:
-        driver = self._driver(machine)
+    def _run(self, ready: Ready, planned: list[Planned], deadline: float | None) -> None:
+        driver = self._driver(ready)
         driver.run(planned, deadline=deadline)
         self.slowdown = driver.pace.slowdown
 
-    def _driver(self, machine: Machine) -> Driver:
-        return Driver(self.ledger, self.executor, self.corpus, machine, self._watch, self.power)
+    def _driver(self, ready: Ready) -> Driver:
+        grounds = {
+            arm.name: Ground(corpus=self.data[arm.name], machine=ready.machines[arm.name])
+            for arm in self.arms
+        }
+        return Driver(
+            self.ledger, self.executor, self.corpus, ready.machine, self._watch, self.power, grounds
+        )
 
     def _watch(self, status: Status) -> None:
         if time.monotonic() - self._saved > SPENT_EVERY_SECONDS:
@@ -314,80 +300,7 @@ class Study:
             self.ledger.set_meta("seconds_spent", self.seconds_spent)
         self.watch(replace(status, seconds_left=status.seconds_left + self._later * status.slowdown))
 
-    def _check_corpus(self, design: Design) -> None:
-        needed = epochs(self.corpus, design.most_tokens)
-        if needed > 4:
-            raise InputError(
-                f"the corpus has {format_count(self.corpus.train_tokens)} training tokens, the longest run "
-                f"needs {format_count(design.most_tokens)}: {needed:.1f} epochs",
-                hint="Use a larger corpus or a smaller budget; up to 4 epochs are accepted.",
-            )
 
-    def _repeats(self, design: Design) -> list[Finding]:
-        needed = epochs(self.corpus, design.most_tokens)
-        if needed <= 1:
-            return []
-        return [
-            Finding(
-                code="STU006",
-                text=f"The longest run reads the corpus {format_factor(needed)} over.",
-                hint="Repeated tokens teach less than fresh ones; a larger corpus makes the law cleaner.",
-            )
-        ]
-
-
-def open_study(
-    folder: Path,
-    settings: Settings,
-    executor: Executor,
-    *,
-    source: str | None,
-    tokenizer: Path | None,
-    text_column: str,
-    extend: bool,
-) -> Study:
-    """Open a study's folder, new or old, and prepare its corpus.
-
-    Raises
-    ------
-    InputError
-        If the folder holds another study, or the corpus cannot be used.
-    LedgerError
-        If another process is at work in the folder, or its ledger is damaged.
-    """
-    ledger = Ledger.open(folder)
-    try:
-        corpus = prepare_corpus(
-            source, folder / "corpus", tokenizer=tokenizer, text_column=text_column, exclude=[folder]
-        )
-        # A budget that was refused has left no design, and does not bind.
-        ledger.claim(_identity(settings, corpus), extend=extend or ledger.meta("design") is None)
-        if ledger.meta("laid_for", _asked(settings)) != _asked(settings):
-            for name in ("design", "held_out", "seconds_spent"):
-                ledger.set_meta(name, None)
-        ledger.reset_interrupted()
-    except BaseException:
-        ledger.close()
-        raise
-    return Study(
-        folder=folder,
-        settings=settings,
-        corpus=corpus,
-        ledger=ledger,
-        executor=executor,
-        cores=executor.slots,
-        watch=lambda _: None,
-        started=time.monotonic() - float(ledger.meta("seconds_spent") or 0.0),
-    )
-
-
-def _identity(settings: Settings, corpus: Corpus) -> dict[str, Any]:
-    """What makes a study this one; only the design may change later, and only when asked."""
-    plain: dict[str, Any] = msgspec.to_builtins(settings)
-    del plain["design"], plain["budget"]
-    return {"corpus": corpus.digest, "settings": plain, "design": _asked(settings)}
-
-
-def _asked(settings: Settings) -> dict[str, Any]:
-    """What was asked of the design."""
+def asked(settings: Settings) -> dict[str, Any]:
+    """Return what was asked of the design."""
     return {"kind": settings.design, "budget": msgspec.to_builtins(settings.budget)}

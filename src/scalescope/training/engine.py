@@ -6,17 +6,21 @@ here is a single process; `scalescope.training.distributed` has the one of a who
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+import math
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
+from torch.nn.utils import clip_grad_norm_
 
-from scalescope.training.building import build_model
+from scalescope.training.network import Network
 from scalescope.training.optimizers import build_optimizers, set_rate
+from scalescope.training.precision import Numbers, build_in
+from scalescope.training.starting import start
 from scalescope.training.tasks.protocol import IGNORED, Batch
 from scalescope.training.trial_settings import Trial
+from scalescope.training.watching import first_not_finite
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +41,22 @@ class Engine(Protocol):
     """Model and optimisers, wherever they live."""
 
     def step(self, batch: Batch, share: float) -> Step:
-        """Train on a batch (the whole one: ranks take their own part) at a share of the peak rates."""
+        """Train on a batch (the whole one: ranks take their own part) at a share of the peak rates.
+
+        Where loss or gradients are not finite, weights stay as they were.
+        """
         ...
 
     def losses(self, batch: Batch) -> Tensor:
         """Return the mean loss of every sequence, (sequences,), without training, the same on every rank."""
+        ...
+
+    def tolerates(self, step: Step) -> bool:
+        """Whether a step without finite numbers was merely left out, as some are in fp16."""
+        ...
+
+    def blame(self, batch: Batch) -> str:
+        """Name the first part that is not finite after a step on a batch; empty where none is known."""
         ...
 
     def snapshot(self) -> Kept:
@@ -56,51 +71,68 @@ class Engine(Protocol):
 class LocalEngine:
     """One process."""
 
-    def __init__(self, trial: Trial) -> None:
-        self.trial = trial
-        self.model = build_model(trial.shape)
+    def __init__(self, trial: Trial, device: str = "cpu") -> None:
+        self.trial, self.device = trial, torch.device(device)
+        self.model = build_in(trial.precision, trial.shape)
+        start(self.model, trial.recipe)
+        self.model.to(self.device)
         self.optimizers = build_optimizers(self.model, trial.recipe)
+        self.numbers = Numbers(trial.precision, self.device)
 
     def step(self, batch: Batch, share: float) -> Step:
         """Take an optimiser step; see `Engine`."""
         set_rate(self.optimizers, share)
         for optimizer in self.optimizers:
             optimizer.zero_grad(set_to_none=True)
-        with self._precision():
-            loss = self.model.loss(batch.inputs, batch.targets)
-        loss.backward()  # type: ignore[no-untyped-call]
-        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.trial.recipe.clip)
-        for optimizer in self.optimizers:
-            optimizer.step()
-        return Step(float(loss.detach()), float(norm))
+        recipe, batch = self.trial.recipe, batch.to(self.device)
+        with self.numbers.context():
+            loss = self.model.loss(batch.inputs, batch.targets, z_loss=recipe.z_loss)
+        self.numbers.backward(loss, self.optimizers)
+        limit = recipe.clip or math.inf
+        done = Step(float(loss.detach()), float(clip_grad_norm_(self.model.parameters(), limit)))
+        if math.isfinite(done.loss + done.gradient_norm):
+            for optimizer in self.optimizers:
+                optimizer.step()
+        if isinstance(self.model, Network):
+            self.model.end_step()
+        return done
 
     @torch.no_grad()
     def losses(self, batch: Batch) -> Tensor:
         """Return the mean loss of every sequence; see `Engine`."""
-        with self._precision():
+        batch = batch.to(self.device)
+        with self.numbers.context():
             each = self.model.loss(batch.inputs, batch.targets, reduction="none")
         counted = (batch.targets != IGNORED).flatten(1)
         each = each.view(len(batch), -1).double()
-        return (each * counted).sum(1) / counted.sum(1).clamp_min(1)
+        return ((each * counted).sum(1) / counted.sum(1).clamp_min(1)).cpu()
+
+    def tolerates(self, step: Step) -> bool:
+        """Whether a step was merely left out; see `Engine`."""
+        return self.numbers.tolerates(step.loss, step.gradient_norm)
+
+    def blame(self, batch: Batch) -> str:
+        """Name the first part that is not finite; see `Engine`."""
+        with self.numbers.context():
+            return first_not_finite(self.model, batch.to(self.device).inputs)
 
     def snapshot(self) -> Kept:
         """Copy weights and optimiser states."""
-        weights = [param.detach().clone() for param in self.model.parameters()]
+        weights = [tensor.detach().clone() for tensor in self._state()]
         return weights, [_copy(optimizer.state_dict()) for optimizer in self.optimizers]
 
     def restore(self, kept: Kept) -> None:
         """Go back to a snapshot."""
         weights, states = kept
         with torch.no_grad():
-            for param, weight in zip(self.model.parameters(), weights, strict=True):
-                param.copy_(weight)
+            for tensor, weight in zip(self._state(), weights, strict=True):
+                tensor.copy_(weight)
         for optimizer, state in zip(self.optimizers, states, strict=True):
             optimizer.load_state_dict(state)
 
-    def _precision(self) -> AbstractContextManager[Any]:
-        if self.trial.precision == "bf16":
-            return torch.autocast("cpu", dtype=torch.bfloat16)
-        return nullcontext()
+    def _state(self) -> list[Tensor]:
+        """Parameters, and what a step changes beside them: biases of routers."""
+        return [*self.model.parameters(), *self.model.buffers()]
 
 
 def _copy(value: Any) -> Any:

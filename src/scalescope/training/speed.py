@@ -11,9 +11,10 @@ import torch
 
 from scalescope.cost import Shape
 from scalescope.training.allocator import keep_freed_memory
-from scalescope.training.optimizers import build_optimizers, set_rate
+from scalescope.training.engine import LocalEngine
 from scalescope.training.recipe import Recipe
-from scalescope.training.stacked.transformer import StackedTransformer
+from scalescope.training.tasks.protocol import Batch
+from scalescope.training.trial_settings import Precision, Trial
 
 
 def run(payload: dict[str, Any], emit: Callable[[dict[str, Any]], None]) -> dict[str, Any]:  # noqa: ARG001
@@ -23,53 +24,70 @@ def run(payload: dict[str, Any], emit: Callable[[dict[str, Any]], None]) -> dict
     ----------
     payload
         `shapes` (dictionaries), `recipe`, `position` (token at which the batch size is taken), `seconds`
-        for each shape, `threads`.
+        for each shape, `threads`; perhaps `precision` and `device`.
 
     Returns
     -------
     dict
         `tokens_per_second` by the wall clock, and `undisturbed`, by the CPU time that the steps took: the
-        speed without other load. One number a shape.
+        speed without other load. One number a shape. `cuda` counts the devices that are there.
     """
     keep_freed_memory()
     torch.set_num_threads(int(payload["threads"]))
     shapes = msgspec.convert(payload["shapes"], list[Shape])
     recipe = msgspec.convert(payload["recipe"], Recipe)
+    precision = msgspec.convert(payload.get("precision", "fp32"), Precision)
     wall, undisturbed = zip(
         *(
-            time_steps(shape, recipe, position=payload["position"], seconds=payload["seconds"])
+            time_steps(
+                shape,
+                recipe,
+                position=payload["position"],
+                seconds=payload["seconds"],
+                precision=precision,
+                device=str(payload.get("device") or "cpu"),
+            )
             for shape in shapes
         ),
         strict=True,
     )
-    return {"tokens_per_second": wall, "undisturbed": undisturbed}
+    return {"tokens_per_second": wall, "undisturbed": undisturbed, "cuda": torch.cuda.device_count()}
 
 
-def time_steps(shape: Shape, recipe: Recipe, *, position: float, seconds: float) -> tuple[float, float]:
-    """Time whole training steps on random tokens for about `seconds`, after two to warm up.
+def time_steps(
+    shape: Shape,
+    recipe: Recipe,
+    *,
+    position: float,
+    seconds: float,
+    precision: Precision = "fp32",
+    device: str = "cpu",
+) -> tuple[float, float]:
+    """Time whole training steps on random input for about `seconds`, after two to warm up.
 
-    Returns tokens per wall second, and per CPU-second of one of the threads.
+    Returns tokens per wall second, and per CPU-second of one of the threads; on a device the wall's twice.
     """
-    model = StackedTransformer(shape)
-    optimizers = build_optimizers(model, recipe)
-    set_rate(optimizers, 1.0)
-    batch = recipe.batch(position, shape.context)
-    windows = torch.randint(shape.vocabulary, (batch, shape.context + 1))
-
-    def step() -> None:
-        for optimizer in optimizers:
-            optimizer.zero_grad(set_to_none=True)
-        model.loss(windows[:, :-1], windows[:, 1:]).backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
-        for optimizer in optimizers:
-            optimizer.step()
-
-    step()
-    step()
+    trial = Trial(name="speed", shape=shape, seed=0, horizons=(1,), recipe=recipe, precision=precision)
+    engine = LocalEngine(trial, device)
+    size = recipe.batch(position, shape.context)
+    batch = _random(shape, size).to(engine.device)
+    for _ in range(2):
+        engine.step(batch, 1.0)
     steps, started, before = 0, time.perf_counter(), time.process_time()
     while (elapsed := time.perf_counter() - started) < seconds or steps == 0:
-        step()
+        engine.step(batch, 1.0)  # its loss is read, which waits for a device
         steps += 1
-    tokens = steps * batch * shape.context
+    tokens = steps * size * shape.context
+    if engine.device.type != "cpu":
+        return tokens / elapsed, tokens / elapsed
     cpu = (time.process_time() - before) / torch.get_num_threads()
     return tokens / elapsed, tokens / min(elapsed, max(cpu, 0.1 * elapsed))
+
+
+def _random(shape: Shape, size: int) -> Batch:
+    """Return a batch of what the shape reads."""
+    if shape.patches is not None:
+        classes = torch.randint(shape.vocabulary, (size, 1))
+        return Batch(torch.randn(size, shape.context, shape.patches.numbers), classes)
+    tokens = torch.randint(shape.vocabulary, (size, shape.context + 1))
+    return Batch(tokens[:, :-1], tokens[:, 1:])

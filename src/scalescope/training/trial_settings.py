@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Literal
 
+from scalescope.corpora.reading import Reading
 from scalescope.cost import Shape
 from scalescope.cost.layout import Layout
 from scalescope.training.recipe import Recipe
@@ -28,6 +29,10 @@ class Trial:
     recipe: Recipe = field(default_factory=Recipe)
     task: TaskName = "next-token"
     precision: Precision = "fp32"
+    reading: Reading = field(default_factory=Reading)
+    """How a text is read: its mixture, order and how much of it."""
+    start: str = ""
+    """File of weights that another trial kept, to begin from; empty to begin anew."""
     layout: Layout = field(default_factory=Layout)
     """How one trial is spread over processes."""
     threads: int = 1

@@ -12,7 +12,9 @@ from scalescope.deferring import defer
 if TYPE_CHECKING:
     from scalescope.workflow.analysis import contents_of, demo, write_all
     from scalescope.workflow.benching import bench, bench_contents, positions_of, predict_bench, write_bench
-    from scalescope.workflow.job import draft, study, suggest
+    from scalescope.workflow.comparing import compare_levers, run_comparison, write_levers
+    from scalescope.workflow.job import draft, run_study, study, suggest
+    from scalescope.workflow.opening import requested
     from scalescope.workflow.progress import Progress, Watch
 
 __all__ = [
@@ -20,15 +22,20 @@ __all__ = [
     "Watch",
     "bench",
     "bench_contents",
+    "compare_levers",
     "contents_of",
     "demo",
     "draft",
     "positions_of",
     "predict_bench",
+    "requested",
+    "run_comparison",
+    "run_study",
     "study",
     "suggest",
     "write_all",
     "write_bench",
+    "write_levers",
 ]
 
 __getattr__ = defer(
@@ -38,14 +45,19 @@ __getattr__ = defer(
         "Watch": "progress:Watch",
         "bench": "benching:bench",
         "bench_contents": "benching:bench_contents",
+        "compare_levers": "comparing:compare_levers",
         "contents_of": "analysis:contents_of",
         "demo": "analysis:demo",
         "draft": "job:draft",
         "positions_of": "benching:positions_of",
         "predict_bench": "benching:predict_bench",
+        "requested": "opening:requested",
+        "run_comparison": "comparing:run_comparison",
+        "run_study": "job:run_study",
         "study": "job:study",
         "suggest": "job:suggest",
         "write_all": "analysis:write_all",
         "write_bench": "benching:write_bench",
+        "write_levers": "comparing:write_levers",
     },
 )

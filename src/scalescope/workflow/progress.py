@@ -13,7 +13,7 @@ from scalescope.planning import plan
 from scalescope.units import format_count
 
 if TYPE_CHECKING:
-    from scalescope.studies.driver import Status
+    from scalescope.studies.status import Status
     from scalescope.studies.study import Study
 
 ESTIMATE_EVERY_SECONDS = 4.0
@@ -72,6 +72,8 @@ class Watcher:
 
 def quick_estimate(work: Study) -> str:
     """Return what the points so far say, in a few words; empty while they say nothing."""
+    if len(work.arms) > 1:
+        return quick_comparison(work)
     try:
         runs = work.runs()
         found = fit(runs, "isoflop", resamples=0)
@@ -82,3 +84,20 @@ def quick_estimate(work: Study) -> str:
         f"N* ~ C^{found.coefficients['a'].value:.2f}; 10x: {format_count(best.params.value)} parameters, "
         f"loss {best.loss.value:.3f}"
     )
+
+
+def quick_comparison(work: Study) -> str:
+    """Return how far each variant is from the baseline over the points that both have; no multiplier yet."""
+    losses: dict[str, dict[tuple[str, float], float]] = {arm.name: {} for arm in work.arms}
+    for point in work.ledger.points():
+        row = point.data
+        if row["phase"] == "grid":
+            losses[row["arm"]][row["name"], row["budget"]] = row["loss"]
+    base, *others = losses
+    told = []
+    for name in others:
+        pairs = losses[base].keys() & losses[name].keys()
+        if pairs:
+            mean = sum(losses[name][pair] - losses[base][pair] for pair in pairs) / len(pairs)
+            told.append(f"{name} {mean:+.3f} nats over {len(pairs)} pairs")
+    return "; ".join(told)

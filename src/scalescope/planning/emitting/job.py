@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from scalescope.cost import Shape
 from scalescope.cost.layout import Layout
+from scalescope.cost.obstacles import way_out
 from scalescope.cost.states import KEEPINGS, MOMENTS
 from scalescope.errors import InputError, nearest
 from scalescope.points import Finding
@@ -64,7 +65,9 @@ class Job:
                 f"a job cannot be called {self.name!r}", hint="Take letters, digits, dashes and points."
             )
         if obstacle := self.layout.obstacle(self.shape):
-            raise InputError(f"layout {self.layout}: {obstacle}", hint="Search for one that can be.")
+            near = way_out(self.shape, self.layout)
+            hint = f"Nearest: {near}." if near else "Search for one that can be."
+            raise InputError(f"layout {self.layout}: {obstacle}", hint=hint)
         if self.steps < 1 or self.node < 1:
             raise InputError(
                 f"a run has steps and nodes, got {self.steps} steps and {self.node} devices a node"

@@ -30,6 +30,9 @@ def model_arguments(job: Job, notes: Notes) -> Iterator[tuple[str, ...]]:
         yield from _experts(shape, shape.experts)
     for wrong, what in (
         (shape.state_space, "state-space layers"),
+        (shape.linear or shape.hashing, "linear or hashed attention"),
+        (len(set(shape.mixers)) > 1, "layers that mix tokens in different ways"),
+        (not shape.causal or shape.patches, "an encoder or patches of images"),
         (shape.positions not in POSITIONS, f"{shape.positions} positions"),
         (shape.embedding_norm, "a norm after the embedding"),
     ):

@@ -10,9 +10,11 @@ from scalescope.planning.emitting.megatron import emit_megatron
 from scalescope.planning.emitting.skypilot import emit_skypilot
 from scalescope.planning.emitting.torchrun import emit_torchrun
 from scalescope.planning.emitting.torchtitan import emit_torchtitan
+from scalescope.planning.emitting.training import emit_training
 
 TARGETS: Mapping[str, Callable[[Job], Emitted]] = {
     "torchrun": emit_torchrun,
+    "training": emit_training,
     "torchtitan": emit_torchtitan,
     "megatron": emit_megatron,
     "skypilot": emit_skypilot,

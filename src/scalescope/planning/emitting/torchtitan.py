@@ -59,6 +59,9 @@ def _model(job: Job, notes: Notes) -> Table:
         )
     for wrong, what in (
         (shape.state_space, "state-space layers"),
+        (shape.linear or shape.hashing, "linear or hashed attention"),
+        (len(set(shape.mixers)) > 1, "layers that mix tokens in different ways"),
+        (not shape.causal or shape.patches, "an encoder or patches of images"),
         (shape.norm != "rms", "layer norms with biases"),
         (not shape.gated, "a feed-forward without a gate"),
         (shape.positions != "rotary", f"{shape.positions} positions"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
@@ -10,6 +11,14 @@ from scalescope.training.blocks.rotary import turn, turns_of
 from scalescope.training.blocks.starts import reads, writes
 
 EPSILON = 1e-6
+
+
+class HeadNorm(nn.RMSNorm):
+    """A norm in the numbers of what it reads: heads are in half precision under autocast."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the normed heads."""
+        return F.rms_norm(x, x.shape[-1:], self.weight.to(x.dtype), self.eps)
 
 
 class Attention(nn.Module):
@@ -23,8 +32,8 @@ class Attention(nn.Module):
         self.key = reads(shape.width, kv_heads * size, bias=shape.biases or shape.query_biases)
         self.value = reads(shape.width, kv_heads * size, bias=shape.biases or shape.query_biases)
         self.out = writes(heads * size, shape.width, bias=shape.biases)
-        self.query_norm = nn.RMSNorm(size, eps=EPSILON) if shape.head_norms else nn.Identity()
-        self.key_norm = nn.RMSNorm(size, eps=EPSILON) if shape.head_norms else nn.Identity()
+        self.query_norm = HeadNorm(size, eps=EPSILON) if shape.head_norms else nn.Identity()
+        self.key_norm = HeadNorm(size, eps=EPSILON) if shape.head_norms else nn.Identity()
 
     def forward(self, x: Tensor, positions: Tensor) -> Tensor:
         """Mix tokens; see `protocol.Mixes`."""
@@ -47,4 +56,4 @@ class Attention(nn.Module):
 
     def _heads(self, x: Tensor) -> Tensor:
         # -1, since a rank of tensor parallelism has only some of the heads
-        return x.unflatten(-1, (-1, self.head_size)).transpose(1, 2)
+        return torch.unflatten(x, -1, (-1, self.head_size)).transpose(1, 2)

@@ -52,6 +52,7 @@ class Constants:
     n_kv_heads: int
     dtype: torch.dtype
     """Of matrix products."""
+    z_loss: float = 0.0
 
 
 class MeanLoss(torch.autograd.Function):
@@ -168,7 +169,7 @@ class _Pass:
     def _head(self, x: Tensor, targets: Tensor, share: float) -> tuple[Tensor, Tensor]:
         gain = self.weights.norms[-1]
         h, scale = self._norm(x, gain)
-        loss, of_logits = cross_entropy(torch.mm(h, self.head.mT).to(x.dtype), targets)
+        loss, of_logits = cross_entropy(torch.mm(h, self.head.mT).to(x.dtype), targets, self.constants.z_loss)
         of_logits = of_logits.to(h.dtype)
         # The share goes to the narrow sides of the two products: fewer numbers than the logits.
         _accumulate(self.grads.head, of_logits.mT, h * share)

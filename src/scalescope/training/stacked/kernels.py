@@ -127,10 +127,16 @@ def gate_back(grad: Tensor, opening: Tensor, value: Tensor, silu: Tensor) -> tup
     return torch.ops.aten.silu_backward(grad.mul_(value), opening), of_value
 
 
-def cross_entropy(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """Sum over tokens in nats, and the gradient of `logits` in their place."""
+def cross_entropy(logits: Tensor, targets: Tensor, z_loss: float = 0.0) -> tuple[Tensor, Tensor]:
+    """Sum over tokens in nats, and the gradient of `logits` in their place.
+
+    The gradient, not the sum, has the penalty `z_loss` times the square of the log of the softmax's sum.
+    """
     index = targets.unsqueeze(-1)
+    normaliser = torch.logsumexp(logits, -1, keepdim=True) if z_loss else None
     torch.softmax(logits, -1, out=logits)
     loss = logits.gather(-1, index).log_().sum().neg_()
+    if normaliser is not None:
+        logits.mul_(normaliser.mul_(2 * z_loss).add_(1))
     logits.scatter_add_(-1, index, logits.new_full((), -1.0).expand(index.shape))
     return loss, logits

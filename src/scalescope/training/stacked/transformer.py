@@ -8,13 +8,18 @@ or writes it (`h @ matrix.mT`): the gradients of such wide matrices are the fast
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from scalescope.cost import Shape
+from scalescope.training.blocks.cross_entropy import cross_entropy_of_logits
 from scalescope.training.stacked.gradients import Constants, MeanLoss, Parameters
 from scalescope.training.stacked.kernels import EPSILON, make_mask, make_turns
+
+Watch = Callable[[str, Tensor], None]
 
 LONGEST_EXPLICIT = 512
 """Sequences up to this length have their attention weights kept; longer ones go through autograd and SDPA."""
@@ -38,22 +43,34 @@ class StackedTransformer(nn.Module):
         self.gate_up = nn.Parameter(torch.randn(L, 2, d, f) * d**-0.5)
         self.down = nn.Parameter(torch.zeros(L, d, f))
         self.norms = nn.Parameter(torch.ones(2 * L + 1, d))
-        self.embedding = nn.Parameter(torch.randn(V, d))
+        # Where it is the head, too, logits then start alike at every width.
+        self.embedding = nn.Parameter(torch.randn(V, d) * (1 / d if shape.tied else 1.0))
         self.head = self.embedding if shape.tied else nn.Parameter(torch.zeros(V, d))
         turns = make_turns(shape.context, shape.head_size, shape.n_heads, shape.n_kv_heads)
         self.register_buffer("turns", turns, persistent=False)
         self.register_buffer("mask", make_mask(), persistent=False)
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Logits of the next token, (batch, time, vocabulary), for `tokens` of (batch, time)."""
+    def forward(self, tokens: Tensor, watch: Watch | None = None) -> Tensor:
+        """Logits of the next token, (batch, time, vocabulary), for `tokens` of (batch, time).
+
+        `watch` is shown what each part gives, by its name in the general network.
+        """
         x = F.embedding(tokens, self.embedding)
+        show = watch or _ignore
+        show("embedding", x)
         for layer in range(self.shape.n_layers):
             attended = self._attend(self._norm(x, 2 * layer) @ self.qkv[layer])
-            x = x + attended @ self.attention_out[layer].mT
+            mixed = attended @ self.attention_out[layer].mT
+            show(f"blocks.{layer}.mixer", mixed)
+            x = x + mixed
             h = self._norm(x, 2 * layer + 1)
             gate, up = self.gate_up[layer]
-            x = x + (F.silu(h @ gate) * (h @ up)) @ self.down[layer].mT
-        return self._norm(x, -1) @ self.head.mT
+            fed = (F.silu(h @ gate) * (h @ up)) @ self.down[layer].mT
+            show(f"blocks.{layer}.feed", fed)
+            x = x + fed
+        logits = self._norm(x, -1) @ self.head.mT
+        show("head", logits)
+        return logits
 
     def _norm(self, x: Tensor, index: int) -> Tensor:
         return F.rms_norm(x, x.shape[-1:], self.norms[index], EPSILON)
@@ -69,20 +86,23 @@ class StackedTransformer(nn.Module):
         )
         return out.transpose(1, 2).flatten(2)
 
-    def loss(self, tokens: Tensor, targets: Tensor, *, reduction: str = "mean") -> Tensor:
+    def loss(
+        self, tokens: Tensor, targets: Tensor, *, reduction: str = "mean", z_loss: float = 0.0
+    ) -> Tensor:
         """Cross-entropy in nats per token of tokens and targets, both (batch, time).
 
-        A mean whose gradient is wanted comes with that gradient: `gradients` computes it by hand.
+        A mean whose gradient is wanted comes with that gradient: `gradients` computes it by hand. The penalty
+        `z_loss` is in the gradient alone, see `blocks.cross_entropy`.
         """
         explicit = tokens.device.type == "cpu" and tokens.shape[1] <= LONGEST_EXPLICIT
         if reduction == "mean" and torch.is_grad_enabled() and explicit:
-            return MeanLoss.apply(tokens, targets, self._constants(), *self._named())  # type: ignore[no-any-return, no-untyped-call]
-        return F.cross_entropy(self(tokens).float().flatten(0, 1), targets.flatten(), reduction=reduction)
+            return MeanLoss.apply(tokens, targets, self._constants(z_loss), *self._named())  # type: ignore[no-any-return, no-untyped-call]
+        return cross_entropy_of_logits(self(tokens), targets, reduction=reduction, z_loss=z_loss)[0]
 
     def _named(self) -> Parameters:
         return Parameters(**{name: getattr(self, name) for name in Parameters._fields})
 
-    def _constants(self) -> Constants:
+    def _constants(self, z_loss: float = 0.0) -> Constants:
         autocast = torch.is_autocast_enabled("cpu")
         return Constants(
             turns=self.turns,
@@ -90,4 +110,9 @@ class StackedTransformer(nn.Module):
             n_heads=self.shape.n_heads,
             n_kv_heads=self.shape.n_kv_heads,
             dtype=torch.get_autocast_dtype("cpu") if autocast else self.norms.dtype,
+            z_loss=z_loss,
         )
+
+
+def _ignore(name: str, value: Tensor) -> None:
+    """Watch nothing."""

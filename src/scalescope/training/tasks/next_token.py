@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 
 from scalescope.corpora.corpus import Corpus
-from scalescope.corpora.sampling import Sampler, Windows, evaluation_windows
+from scalescope.corpora.readers import Reader, open_reader
+from scalescope.corpora.reading import Reading
+from scalescope.corpora.sampling import Windows, evaluation_windows
 from scalescope.training.tasks.protocol import Batch
 
 
 class NextToken:
     """Windows of a corpus; every token is asked for from those before it."""
 
-    def __init__(self, corpus: Corpus, context: int, seed: int, evaluation_tokens: int) -> None:
-        self._sampler = Sampler(corpus.train(), context, seed)
+    def __init__(
+        self,
+        corpus: Corpus,
+        context: int,
+        seed: int,
+        evaluation_tokens: int,
+        reading: Reading | None = None,
+        n_sequences: int = 0,
+    ) -> None:
+        self._corpus = corpus
+        self._reader = open_reader(corpus, context, seed, reading, n_sequences=n_sequences)
         self._held_out = evaluation_windows(corpus, context, evaluation_tokens)
 
     def batch(self, start: int, n: int) -> Batch:
         """Return training sequences; see `protocol.Task`."""
-        return _asked(self._sampler.take(start, n))
+        return _asked(self._reader.take(start, n))
 
     def evaluation(self) -> Batch:
         """Return the held-out sequences."""
@@ -26,7 +39,24 @@ class NextToken:
 
     def epoch(self, start: int) -> float:
         """Return the epochs before a sequence."""
-        return self._sampler.epoch(start)
+        return self._reader.epoch(start)
+
+    def columns(self, loss: float, start: int) -> dict[str, Any]:
+        """Return bits per byte, and what was read."""
+        return {
+            "bits_per_byte": self._corpus.bits_per_byte(loss),
+            **text_read(self._corpus, self._reader, start),
+        }
+
+
+def text_read(corpus: Corpus, reader: Reader, start: int) -> dict[str, float]:
+    """Return the columns of the text that was read before sequence number `start`."""
+    unique = reader.unique_tokens(start)
+    return {
+        "tokens_unique": unique,
+        # Bytes, which are characters but where a text has others than those of ASCII.
+        "characters": unique * corpus.train_bytes / corpus.train_tokens,
+    }
 
 
 def _asked(windows: Windows) -> Batch:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
+import torch
 from torch import Tensor
 
-IGNORED = -100
-"""A target that does not count."""
+from scalescope.training.blocks.cross_entropy import IGNORED
+
+__all__ = ["IGNORED", "Batch", "Task"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,12 @@ class Batch:
         """Return some of the sequences."""
         return Batch(self.inputs[part], self.targets[part])
 
+    def to(self, device: torch.device) -> Batch:
+        """Return the batch on a device."""
+        if self.inputs.device == device:
+            return self
+        return Batch(self.inputs.to(device, non_blocking=True), self.targets.to(device, non_blocking=True))
+
 
 class Task(Protocol):
     """Where a trial's batches come from; equal numbers give equal sequences, on any machine."""
@@ -41,4 +49,11 @@ class Task(Protocol):
 
     def epoch(self, start: int) -> float:
         """Return how often the training text was read before sequence number `start`."""
+        ...
+
+    def columns(self, loss: float, start: int) -> dict[str, Any]:
+        """Return what only the task can tell of a point: the model's loss before sequence number `start`.
+
+        Names are those of `scalescope.points.columns`.
+        """
         ...

@@ -1,0 +1,109 @@
+"""A training run over many processes: the schedule of a trial, driven through the engine of a layout."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+
+from scalescope.corpora.corpus import Corpus, open_corpus
+from scalescope.corpora.preparing import prepare_corpus
+from scalescope.cost.layout import Layout
+from scalescope.errors import InputError
+from scalescope.metering import Meter
+from scalescope.points import Finding
+from scalescope.training.distributed.config import Config
+from scalescope.training.distributed.engine import MeshEngine
+from scalescope.training.distributed.journal import Journal
+from scalescope.training.distributed.mesh import check_world, place_ranks
+from scalescope.training.distributed.recorded import Recorded, StoppedError
+from scalescope.training.distributed.support import check_layout
+from scalescope.training.tasks.opening import open_task
+from scalescope.training.trial import Training
+
+STOPPED = "TRN140"
+"""A run was asked to end and did."""
+NOT_COMPILED = "TRN141"
+"""Blocks were to be compiled and no compiler was found."""
+
+
+def run(config: Config, layout: Layout, device: torch.device) -> dict[str, Any]:
+    """Train; every process of the group calls it.
+
+    Parameters
+    ----------
+    config
+        What to train.
+    layout
+        How, over as many processes as the group has.
+    device
+        Of this process.
+
+    Returns
+    -------
+    dict
+        `state` (`done` or `stopped`), `steps`, and of a run that is done what a trial returns.
+
+    Raises
+    ------
+    InputError
+        If shape, batch, corpus and layout do not go together.
+    DivergedError
+        If training left the numbers; it names step, batch and part.
+    """
+    check_world(layout, dist.get_world_size())
+    check_layout(config.shape, layout)
+    trial = config.trial(layout)
+    journal = Journal.open(config, rank=dist.get_rank(), ranks=layout.devices)
+    ranks = place_ranks(layout, device)
+    task = open_task(trial, _corpus(config, device))
+    made: list[Recorded] = []
+
+    def engine() -> Recorded:
+        made.append(Recorded(MeshEngine(trial, ranks, compiled=_compiles(config, journal)), journal))
+        return made[-1]
+
+    training = Training(trial, task, engine, journal.message, Meter())
+    try:
+        with made[-1].listening():
+            done = training.run()
+    except StoppedError as stopped:
+        _tell(journal, Finding(code=STOPPED, text=f"The run was {stopped}.", hint="Start it again."))
+        return {"state": "stopped", "steps": stopped.step}
+    return {"state": "done", "steps": made[-1].steps, **done}
+
+
+def _corpus(config: Config, device: torch.device) -> Corpus:
+    """Open the corpus; where it is not ready one process of each machine makes it so."""
+    folder = Path(config.log.folder) / "corpus"
+    if (Path(config.corpus) / "train.bin").is_file():
+        return open_corpus(Path(config.corpus))
+    failed = ""
+    if int(os.environ.get("LOCAL_RANK", "0")) == 0:
+        try:
+            prepare_corpus(config.corpus, folder)
+        except InputError as error:
+            failed = str(error)
+    wrong = torch.tensor(int(bool(failed)), device=device)
+    dist.all_reduce(wrong, op=dist.ReduceOp.MAX)
+    if int(wrong):
+        raise InputError(failed or "the corpus cannot be used", hint="Look at what rank 0 says.")
+    return open_corpus(folder)
+
+
+def _compiles(config: Config, journal: Journal) -> bool:
+    if not config.compile:
+        return False
+    if torch.cuda.is_available() or any(map(shutil.which, ("g++", "clang++"))):
+        return True
+    text = "No C++ compiler was found, and blocks run as they are."
+    _tell(journal, Finding(code=NOT_COMPILED, text=text, hint="Install g++ or clang++."))
+    return False
+
+
+def _tell(journal: Journal, finding: Finding) -> None:
+    journal.message({"kind": "finding", "code": finding.code, "text": finding.text, "hint": finding.hint})
