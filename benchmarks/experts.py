@@ -1,6 +1,6 @@
 """Tokens per second of a network with experts, beside a dense one of equal active size, and beside Mixtral.
 
-One JSON line a figure; the best of several steps (forward and backward) in turns, in CPU seconds of one thread.
+One JSON line a figure; the best of several steps (forward and backward) in turns, in CPU seconds of a thread.
 
     python benchmarks/experts.py --width 64 --steps 5
 """
@@ -29,7 +29,7 @@ def seconds(each: Sequence[Callable[[], Tensor]], steps: int) -> list[float]:
     for _ in range(steps):
         for place, step in enumerate(each):
             start = time.process_time()
-            step().backward()
+            step().backward()  # type: ignore[no-untyped-call]
             best[place] = min(best[place], time.process_time() - start)
     return best
 

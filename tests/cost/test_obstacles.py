@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 from scalescope.cost import Experts, LatentAttention, Shape
 from scalescope.cost.layout import Layout
 from scalescope.cost.layouts import Layouts
-from scalescope.cost.obstacles import RULES, SHAPE_RULES, broken_rule, rule_text
+from scalescope.cost.obstacles import RULES, SHAPE_RULES, broken_rule, nearest_degrees, rule_text, way_out
 from scalescope.errors import InputError
 
 PLAIN = {"width": 96, "n_layers": 12, "n_heads": 12, "n_kv_heads": 4, "feed_forward": 80, "vocabulary": 64}
@@ -97,3 +99,35 @@ def test_every_rule_has_a_case_that_breaks_it_first():
     ]
     found = [broken_rule(one, Layouts.of([layout]), global_batch=8, node=2)[0] for one, layout in cases]
     np.testing.assert_array_equal(found, np.arange(len(RULES)) + 1)
+
+
+@pytest.mark.parametrize(
+    ("shape", "layout", "words"),
+    [
+        (SHAPES[0], Layout(tp=5), "tp=4"),
+        (SHAPES[0], Layout(tp=3), "tp=2 or tp=4"),
+        (SHAPES[0], Layout(pp=5), "pp=4 or pp=6"),
+        (SHAPES[0], Layout(pp=24), "pp=12"),
+        (SHAPES[0], Layout(cp=5), "cp=4 or cp=6"),
+        (SHAPES[0], Layout(dp=2, ep=2), "ep=1"),
+        (SHAPES[1], Layout(dp=10, ep=5), "ep=2"),
+        (SHAPES[0], Layout(pp=5, schedule="interleaved", virtual_stages=5), ""),
+        (SHAPES[0], Layout(tp=4), ""),
+    ],
+)
+def test_the_nearest_degrees_that_can_be_are_named(shape, layout, words):
+    assert way_out(shape, layout) == words
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.sampled_from(SHAPES), layouts())
+def test_the_nearest_degrees_mend_what_was_at_fault_and_nothing_nearer_does(shape, layout):
+    degree, values = nearest_degrees(shape, layout)
+    assert bool(degree) == bool(layout.obstacle(shape))
+    for value in values:
+        mended = replace(layout, **{degree: value})
+        assert nearest_degrees(shape, mended)[0] != degree
+        between = range(min(value, getattr(layout, degree)) + 1, max(value, getattr(layout, degree)))
+        for nearer in between:
+            if degree != "ep" or layout.data_ranks % nearer == 0:
+                assert nearest_degrees(shape, replace(layout, **{degree: nearer}))[0] == degree

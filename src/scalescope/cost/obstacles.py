@@ -111,8 +111,8 @@ def rule_text(rule: int, shape: Shape, layout: Layout, *, global_batch: int, nod
 def nearest_degrees(shape: Shape, layout: Layout) -> tuple[str, tuple[int, ...]]:
     """Return the degree at fault where a shape cannot be spread so, and the nearest values that it may have.
 
-    The values are the largest one below and the smallest one above, as far as there are any; the other degrees
-    stay. Name and values are empty where nothing is wrong.
+    The values are the largest one below and the smallest one above, as far as there are any; the other
+    degrees stay. Name and values are empty where nothing is wrong.
     """
     degree = _blamed(shape, layout)
     if not degree:

@@ -67,4 +67,4 @@ relative to the size of its numbers, 1/sqrt(width).
 def peak(rates: Rates, role: Role, *, fall: float, width: int) -> float:
     """Return the peak rate of a role at a width."""
     base = rates.matrix if role == "expert" else float(getattr(rates, role))
-    return base * 64**fall / width**fall
+    return float(base * 64**fall / width**fall)

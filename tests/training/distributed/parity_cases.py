@@ -31,6 +31,7 @@ class Case:
     changes: dict[str, Any] = field(default_factory=dict)
     optimizer: str = "adamw"
     rows: int = 8
+    precision: str = "fp32"
 
     @property
     def layout(self) -> Layout:
@@ -71,6 +72,9 @@ CASES: dict[int, tuple[Case, ...]] = {
         Case("pp=2,micro_batch=2,schedule=zero-bubble"),
         Case("pp=2,micro_batch=2,schedule=zero-bubble,virtual_stages=2"),
         Case("pp=2,micro_batch=2", LINEAR_MOE),
+        Case("fsdp=2,micro_batch=2", precision="bf16"),
+        Case("tp=2,micro_batch=4", precision="bf16"),
+        Case("pp=2,micro_batch=2", precision="bf16"),
         Case("dp=2,micro_batch=4", MOE),
         Case("dp=2,ep=2,micro_batch=4", MOE),
         Case("fsdp=2,ep=2,micro_batch=4", BIAS_MOE),

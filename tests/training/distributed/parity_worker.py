@@ -61,6 +61,7 @@ def check(case: Case) -> dict[str, float]:
     done = engine.accumulate(batch)
     errors |= {"loss": abs(done.loss / loss - 1), "norm": abs(done.gradient_norm / norm - 1)}
     gradients = {name: param.grad.clone() for name, param in network.named_parameters()}
+    assert {one.dtype for param in engine.params for one in (param, param.grad)} == {torch.float32}
     errors["gradients"] = max(away(whole(own.grad), gradients[name]) for name, own in named(engine))
     engine.step(batch, 1.0)
     clip_grad_norm_(network.parameters(), CLIP)
@@ -104,7 +105,15 @@ def poisoned(processes: int) -> dict[str, Any]:
 
 def trial_of(case: Case) -> Trial:
     recipe = Recipe(optimizer=case.optimizer, init="normal", clip=CLIP, z_loss=Z_LOSS)
-    return Trial(name="parity", shape=case.shape, seed=3, horizons=(1000,), recipe=recipe, layout=case.layout)
+    return Trial(
+        name="parity",
+        shape=case.shape,
+        seed=3,
+        horizons=(1000,),
+        recipe=recipe,
+        layout=case.layout,
+        precision=case.precision,
+    )
 
 
 def batch_of(case: Case) -> Batch:

@@ -17,6 +17,8 @@ torch = pytest.importorskip("torch", reason="needs the extra train")
 pytestmark = [pytest.mark.torch, pytest.mark.slow]
 
 EXACT = 1e-5
+HALF = {"each": 2e-3, "loss": 2e-3, "norm": 2e-3, "gradients": 0.1}
+"""Under bf16, whose numbers have eight bits; weights, gradients and sums stay in fp32."""
 LIMIT_S = 420
 WORKER = Path(__file__).with_name("parity_worker.py")
 
@@ -51,9 +53,11 @@ def cases():
 
 @pytest.mark.parametrize(("processes", "case"), list(cases()))
 def test_a_layout_trains_as_one_process_does(results, processes, case):
-    errors = dict(results(processes)[str(case)])
-    assert errors.pop("moved") > 100 * EXACT
-    assert {name: error for name, error in errors.items() if not error < EXACT} == {}
+    errors = results(processes)[str(case)]
+    exact = ("each", "loss", "norm", "gradients", "step", "state", "restored")
+    limits = HALF if case.precision == "bf16" else dict.fromkeys(exact, EXACT)
+    assert {name: errors[name] for name, limit in limits.items() if not errors[name] < limit} == {}
+    assert errors["moved"] > 100 * EXACT
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
 """The shell command that starts our own trainer: `scalescope.training.distributed` under `torchrun`.
 
-That module takes `--layout`, as `Layout` writes itself, and `--config`, a TOML file with architecture, batch,
-steps, precision and optimiser, which `scalescope.planning.emitting.training` writes. Options of torchrun as in
-https://docs.pytorch.org/docs/stable/elastic/run.html (torch 2.13).
+That module takes `--layout`, as `Layout` writes itself, and `--config`, a TOML file with architecture,
+batch, steps, precision and optimiser, which `scalescope.planning.emitting.training` writes. Options of
+torchrun as in https://docs.pytorch.org/docs/stable/elastic/run.html (torch 2.13).
 """
 
 from __future__ import annotations
