@@ -135,6 +135,13 @@ def evaluation_windows(corpus: Corpus, context: int, n_tokens: int, seed: int = 
     InputError
         If the held-out text is shorter than one window.
     """
+    starts = evaluation_starts(corpus, context, n_tokens, seed)
+    windows: Windows = _windows(corpus.held_out(), context)[starts].astype(np.int64)
+    return windows
+
+
+def evaluation_starts(corpus: Corpus, context: int, n_tokens: int, seed: int = 0) -> Windows:
+    """Return the first token of every window of `evaluation_windows`, ascending."""
     _check_context(context)
     tokens = corpus.held_out()
     n_windows = (len(tokens) - 1) // context
@@ -148,8 +155,8 @@ def evaluation_windows(corpus: Corpus, context: int, n_tokens: int, seed: int = 
     numbers: _Words = np.arange(n, dtype=np.uint64)
     draws = _mix(_mix(_word(seed)) + numbers)
     chosen = edges[:-1] + (draws % np.diff(edges).astype(np.uint64)).astype(np.int64)
-    windows: Windows = _windows(tokens, context)[chosen * context].astype(np.int64)
-    return windows
+    starts: Windows = chosen * context
+    return starts
 
 
 def _unique_windows(unique_tokens: int, context: int, most: int) -> int:

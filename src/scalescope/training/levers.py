@@ -16,10 +16,12 @@ from typing import Any, Literal, get_args
 
 import msgspec
 
+from scalescope.corpora.reading import OrderName, Reading
 from scalescope.errors import InputError, nearest
 from scalescope.training.recipe import CHOICES, Recipe
 from scalescope.training.shape_options import Routed, ShapeOptions, parse_pattern
 from scalescope.training.trial_settings import Precision
+from scalescope.units import parse_count
 
 LeverKind = Literal["recipe", "trial", "shape", "data"]
 
@@ -33,6 +35,11 @@ class Variant:
     precision: Precision = "fp32"
     data: str = ""
     """Corpus, or recipe of one, that this arm reads; the study's if empty."""
+    filters: str = ""
+    """Filters of the recipe that this arm's training text passes: none, recipe, or names joined by `+`; what
+    the recipe says if empty."""
+    reading: Reading = field(default_factory=Reading)
+    """How its text is read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,6 +195,46 @@ def _shape_levers() -> dict[str, Lever]:
     }
 
 
+def _weights(text: str) -> dict[str, float]:
+    """Read `prose:0.7+code:0.3`; `recipe` for the shares of the recipe."""
+    if text == "recipe":
+        return {}
+    found = {}
+    for part in text.split("+"):
+        name, colon, share = part.rpartition(":")
+        if not colon or name in found:
+            raise InputError(
+                f"weights: cannot use {text!r}", hint="Write prose:0.7+code:0.3, each source once, or recipe."
+            )
+        found[name] = _reader("weights", float)(share)
+    return found
+
+
+def _tokens(text: str) -> int:
+    return 0 if text in ("off", "all", "0") else round(parse_count(text, what="unique_tokens"))
+
+
+def _data_levers() -> dict[str, Lever]:
+    rows: list[tuple[str, str, str, Callable[[str], Any], tuple[str, ...]]] = [
+        ("data", "corpus that the arm reads", "a/corpus,b/corpus", str, ("data",)),
+        ("filters", "filters that the training text passes", "none,length,length+words", str, ("filters",)),
+        ("unique_tokens", "different tokens read, again and again", "all,250k", _tokens, ("reading",)),
+        ("order", "order of the sequences", "shuffled,length", _reader("order", OrderName), ("reading",)),
+        ("weights", "share of each source", "recipe,prose:0.7+code:0.3", _weights, ("reading",)),
+    ]
+    return {
+        name: Lever(
+            name=name,
+            kind="data",
+            meaning=meaning,
+            example=example,
+            parse=parse,
+            path=(*path, name) if path == ("reading",) else path,
+        )
+        for name, meaning, example, parse, path in rows
+    }
+
+
 LEVERS: Mapping[str, Lever] = {
     **_recipe_levers(),
     **_shape_levers(),
@@ -199,13 +246,6 @@ LEVERS: Mapping[str, Lever] = {
         parse=_reader("precision", Precision),
         path=("precision",),
     ),
-    "data": Lever(
-        name="data",
-        kind="data",
-        meaning="corpus that the arm reads",
-        example="a/corpus,b/corpus",
-        parse=str,
-        path=("data",),
-    ),
+    **_data_levers(),
 }
 """All levers by name."""

@@ -225,7 +225,7 @@ class Training:
             self.emit(finding(LEFT_OUT, text, "Train in bf16, or with a lower rate."))
 
     def _point(self, horizon: int) -> None:
-        loss, stderr = self._evaluate()
+        loss, stderr, by_source = self._evaluate()
         shape, tokens = self.trial.shape, self.position
         seconds, energy = self._elapsed(), self.meter.read()
         self.emit(
@@ -251,11 +251,12 @@ class Training:
                 "seed": self.trial.seed,
             }
             | self.task.columns(loss, self.sequences)
+            | ({"loss_by_source": by_source} if by_source else {})
             | ({} if energy is None else {"energy_j": energy.joules})
         )
 
-    def _evaluate(self) -> tuple[float, float]:
-        """Loss over the fixed held-out sequences and its standard error, nats per token."""
+    def _evaluate(self) -> tuple[float, float, dict[str, float]]:
+        """Loss over the fixed held-out sequences, its standard error, and by source, nats per token."""
         asked = self.task.evaluation()
         parts = (slice(at, at + EVALUATION_BATCH) for at in range(0, len(asked), EVALUATION_BATCH))
         losses = torch.cat([self.engine.losses(asked.rows(part)) for part in parts])
@@ -263,7 +264,8 @@ class Training:
         if not math.isfinite(mean):
             place = Place(step=self.n_steps, tokens=self.position, sequences=(self.sequences, self.sequences))
             raise DivergedError(f"diverged: held-out loss is {mean} at token {self.position}", place=place)
-        return mean, float(losses.std()) / math.sqrt(len(losses))
+        by_source = {name: float(losses[part].mean()) for name, part in self.task.parts().items()}
+        return mean, float(losses.std()) / math.sqrt(len(losses)), by_source
 
     def _elapsed(self) -> float:
         return time.perf_counter() - self.started

@@ -42,10 +42,9 @@ class Case:
         return replace(PLAIN, **self.changes)
 
     def __str__(self) -> str:
-        changed = "+".join([*self.changes, *([self.optimizer] if self.optimizer != "adamw" else [])])
-        return (
-            self.text + (f" {changed}" if changed else "") + (f" rows={self.rows}" if self.rows != 8 else "")
-        )
+        others = [one for one in (self.optimizer, self.precision) if one not in ("adamw", "fp32")]
+        others += [f"rows={self.rows}"] if self.rows != 8 else []
+        return " ".join([self.text, *self.changes, *others])
 
 
 MOE = {"experts": EXPERTS}

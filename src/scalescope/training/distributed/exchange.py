@@ -6,6 +6,7 @@ wrong sums for transposed gradients without a word.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -13,6 +14,14 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.distributed import _functional_collectives as functional
+
+# torch 2.13 calls them so; before, and deprecated since, their names ended in `tensor`
+_all_gather: Callable[..., Tensor] = (
+    getattr(functional, "all_gather_single", None) or functional.all_gather_tensor
+)
+_reduce_scatter: Callable[..., Tensor] = (
+    getattr(functional, "reduce_scatter_single", None) or functional.reduce_scatter_tensor
+)
 
 
 def gather(own: Tensor, group: dist.ProcessGroup) -> Tensor:
@@ -31,12 +40,12 @@ class _Gather(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, own: Tensor, group: dist.ProcessGroup) -> Tensor:
         ctx.group = group
-        return _done(functional.all_gather_tensor(own.contiguous(), 0, group))
+        return _done(_all_gather(own.contiguous(), 0, group))
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        return _done(functional.reduce_scatter_tensor(grad.contiguous(), "sum", 0, ctx.group)), None
+        return _done(_reduce_scatter(grad.contiguous(), "sum", 0, ctx.group)), None
 
 
 class _Swap(torch.autograd.Function):

@@ -8,6 +8,7 @@ read it many times over, so that laws in D have epochs in them, as every point s
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,10 @@ class Images:
     def evaluation(self) -> Batch:
         """Return the held-out images, in the order of their hashes."""
         return self._held_out
+
+    def parts(self) -> Mapping[str, slice]:
+        """Return nothing: there is one set of images."""
+        return {}
 
     def epoch(self, start: int) -> float:
         """Return the epochs before an image."""

@@ -8,6 +8,7 @@ target. Losses are nats per masked token, and no bits per byte of text.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +22,7 @@ from scalescope.corpora.reading import Reading
 from scalescope.corpora.sampling import Windows, evaluation_windows
 from scalescope.cost import Shape
 from scalescope.errors import InputError
-from scalescope.training.tasks.next_token import text_read
+from scalescope.training.tasks.next_token import parts_of, text_read
 from scalescope.training.tasks.protocol import IGNORED, Batch
 
 EVALUATION_SEED = 0
@@ -67,6 +68,7 @@ class Masked:
         self._masking = masking or Masking()
         self._reader = open_reader(corpus, shape.context, seed, reading, n_sequences=n_sequences)
         held_out = evaluation_windows(corpus, shape.context, evaluation_tokens)
+        self._parts = parts_of(corpus, shape.context, evaluation_tokens)
         self._held_out = self._masked(held_out, np.arange(len(held_out)), EVALUATION_SEED, _EVALUATION)
 
     def batch(self, start: int, n: int) -> Batch:
@@ -76,6 +78,10 @@ class Masked:
     def evaluation(self) -> Batch:
         """Return the held-out sequences under masks that are the same for every model."""
         return self._held_out
+
+    def parts(self) -> Mapping[str, slice]:
+        """Return the held-out sequences of each source."""
+        return self._parts
 
     def epoch(self, start: int) -> float:
         """Return the epochs before a sequence; its masks are new in each."""

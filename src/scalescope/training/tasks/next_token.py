@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
 
 from scalescope.corpora.corpus import Corpus
 from scalescope.corpora.readers import Reader, open_reader
 from scalescope.corpora.reading import Reading
-from scalescope.corpora.sampling import Windows, evaluation_windows
+from scalescope.corpora.sampling import Windows, evaluation_starts, evaluation_windows
 from scalescope.training.tasks.protocol import Batch
 
 
@@ -28,6 +30,7 @@ class NextToken:
         self._corpus = corpus
         self._reader = open_reader(corpus, context, seed, reading, n_sequences=n_sequences)
         self._held_out = evaluation_windows(corpus, context, evaluation_tokens)
+        self._parts = parts_of(corpus, context, evaluation_tokens)
 
     def batch(self, start: int, n: int) -> Batch:
         """Return training sequences; see `protocol.Task`."""
@@ -36,6 +39,10 @@ class NextToken:
     def evaluation(self) -> Batch:
         """Return the held-out sequences."""
         return _asked(self._held_out)
+
+    def parts(self) -> Mapping[str, slice]:
+        """Return the held-out sequences of each source."""
+        return self._parts
 
     def epoch(self, start: int) -> float:
         """Return the epochs before a sequence."""
@@ -57,6 +64,21 @@ def text_read(corpus: Corpus, reader: Reader, start: int) -> dict[str, float]:
         # Bytes, which are characters but where a text has others than those of ASCII.
         "characters": unique * corpus.train_bytes / corpus.train_tokens,
     }
+
+
+def parts_of(corpus: Corpus, context: int, evaluation_tokens: int) -> dict[str, slice]:
+    """Return which held-out windows lie within each source; empty for a text of one."""
+    if len(corpus.sources) < 2:
+        return {}
+    starts = evaluation_starts(corpus, context, evaluation_tokens)
+    found = {}
+    for source in corpus.sources:
+        first = int(np.searchsorted(starts, source.held_out_start))
+        stop = source.held_out_start + source.held_out_tokens - context
+        last = int(np.searchsorted(starts, stop))
+        if first < last:
+            found[source.name] = slice(first, last)
+    return found
 
 
 def _asked(windows: Windows) -> Batch:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -45,6 +46,13 @@ class Task(Protocol):
 
     def evaluation(self) -> Batch:
         """Return the held-out sequences."""
+        ...
+
+    def parts(self) -> Mapping[str, slice]:
+        """Return stretches of the held-out sequences whose losses are told apart, such as those of a source.
+
+        Empty where there is only one.
+        """
         ...
 
     def epoch(self, start: int) -> float:
