@@ -15,6 +15,7 @@ from scalescope.reports.sheets import (
     environment,
     interval,
     is_number,
+    mark,
     written,
 )
 from scalescope.units import format_factor, format_loss
@@ -53,14 +54,9 @@ def report(contents: Contents, path: Path) -> Path:
 
 def render(contents: Contents, twin_name: str = "report.json") -> str:
     """Return the page as text; `twin_name` is the JSON file that it points to."""
-    from altair.utils.schemapi import debug_mode
-
     from scalescope.reports.figures import FIGURES
 
-    # The figures' own tests check them against the schema; here it would take half of the time.
-    with debug_mode(False):
-        figures = [figure for draw in FIGURES.values() if (figure := draw(contents)) is not None]
-        drawing = drawn(figures)
+    drawing = drawn(FIGURES, contents)
     forecast = text.headlined(contents)
     within = None if forecast is None else text.inside(forecast)
     page = environment().get_template("report.html.j2")
@@ -70,8 +66,7 @@ def render(contents: Contents, twin_name: str = "report.json") -> str:
         answer=text.answer(contents),
         answer_note=text.answer_note(contents),
         check=text.check(contents),
-        check_class={True: "good", False: "bad", None: ""}[within],
-        check_mark={True: "✓", False: "✗", None: "…"}[within],
+        **mark(within),
         tiles=tiles(contents),
         findings=text.findings(contents),
         other_findings=text.other_findings(contents),

@@ -7,10 +7,10 @@ import gzip
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from scalescope.errors import InputError, WorkError
 from scalescope.points import replacing
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from scalescope.reports.figures.base import Figure
 
 _ROOM = Path(__file__).parent
+T = TypeVar("T")
 SCRIPTS = ("vega.min.js", "vega-lite.min.js", "vega-interpreter.js")
 _INTERVAL = re.compile(r"\[[^\[\]]*\d[^\[\]]*\]")
 
@@ -75,12 +76,31 @@ def written(path: Path, page: str, twin: Mapping[str, Any], *, indent: int | Non
     return path
 
 
-def drawn(figures: Sequence[Figure], *, packed: bool = False) -> dict[str, Any]:
+def drawn(
+    makers: Mapping[str, Callable[[T], Figure | None]], contents: T, *, packed: bool = False
+) -> dict[str, Any]:
     """Return all that a page's template needs to draw figures: style, scripts, specifications, their data.
 
-    Packed scripts take less than half of the bytes; a browser that cannot unpack them shows the page as it
-    is without scripts.
+    A maker that returns None has nothing to show. Packed scripts take less than half of the bytes; a browser
+    that cannot unpack them shows the page as it is without scripts.
     """
+    from altair.utils.schemapi import debug_mode
+
+    # The figures' own tests check them against the schema; here it would take half of the time.
+    with debug_mode(False):
+        figures = [figure for make in makers.values() if (figure := make(contents)) is not None]
+        return _drawn(figures, packed=packed)
+
+
+def mark(holds: bool | None) -> dict[str, str]:
+    """Return how a page marks its check: as good, bad, or open."""
+    return {
+        "check_class": {True: "good", False: "bad", None: ""}[holds],
+        "check_mark": {True: "✓", False: "✗", None: "…"}[holds],
+    }
+
+
+def _drawn(figures: Sequence[Figure], *, packed: bool) -> dict[str, Any]:
     from scalescope.reports.figures import theme
     from scalescope.reports.specs import in_script, specifications, variable
 

@@ -21,7 +21,7 @@ from scalescope.reports.bench.sections import facts, sections
 from scalescope.reports.bench.success import success_figure
 from scalescope.reports.bench.view import Look
 from scalescope.reports.figures.base import Figure
-from scalescope.reports.sheets import checked, drawn, environment, written
+from scalescope.reports.sheets import checked, drawn, environment, mark, written
 
 LARGEST_TWIN = 2_000_000
 """Characters of JSON above which something is left out."""
@@ -104,13 +104,8 @@ def _median_only(timing: Timing | None) -> Timing | None:
 
 def render_bench(contents: BenchContents, twin_name: str = "report.json", *, left_out: str = "") -> str:
     """Return the page as text; `twin_name` is the file beside it, and `left_out` what that lacks."""
-    from altair.utils.schemapi import debug_mode
-
     look = Look.at(contents.cells)
-    # The figures' own tests check them against the schema; here it would take half of the time.
-    with debug_mode(False):
-        figures = [figure for draw in FIGURES.values() if (figure := draw(look)) is not None]
-        drawing = drawn(figures, packed=True)
+    drawing = drawn(FIGURES, look, packed=True)
     check, met = answers.check(look)
     page = environment().get_template("bench.html.j2")
     return page.render(
@@ -118,8 +113,7 @@ def render_bench(contents: BenchContents, twin_name: str = "report.json", *, lef
         answer=answers.answer(look),
         answer_note=answers.answer_note(look),
         check=check,
-        check_class={True: "good", False: "bad", None: ""}[met],
-        check_mark={True: "✓", False: "✗", None: "…"}[met],
+        **mark(met),
         tiles=answers.tiles(look),
         findings=answers.findings(contents),
         tables=sections(contents),

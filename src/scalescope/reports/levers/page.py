@@ -13,7 +13,7 @@ from scalescope.reports.levers.losses import losses_figure
 from scalescope.reports.levers.paired import paired_figure
 from scalescope.reports.levers.tuning import tuning_figure
 from scalescope.reports.levers.worth import worth_figure
-from scalescope.reports.sheets import checked, drawn, environment, written
+from scalescope.reports.sheets import checked, drawn, environment, mark, written
 
 FIGURES: dict[str, Callable[[LeverContents], Figure | None]] = {
     "worth": worth_figure,
@@ -54,13 +54,8 @@ def levers_report(contents: LeverContents, path: Path) -> Path:
 
 def render_levers(contents: LeverContents, twin_name: str = "report.json") -> str:
     """Return the page as text; `twin_name` is the file beside it."""
-    from altair.utils.schemapi import debug_mode
-
     made = contents.multipliers
-    # The figures' own tests check them against the schema; here it would take half of the time.
-    with debug_mode(False):
-        figures = [figure for draw in FIGURES.values() if (figure := draw(contents)) is not None]
-        drawing = drawn(figures, packed=True)
+    drawing = drawn(FIGURES, contents, packed=True)
     check, agrees = sections.check(made)
     return (
         environment()
@@ -70,8 +65,7 @@ def render_levers(contents: LeverContents, twin_name: str = "report.json") -> st
             answer=answer(made, bold="**"),
             answer_note=sections.note(made, noise_text(made)),
             check=check,
-            check_class={True: "good", False: "bad", None: ""}[agrees],
-            check_mark={True: "✓", False: "✗", None: "…"}[agrees],
+            **mark(agrees),
             tiles=sections.tiles(made),
             findings=list(dict.fromkeys((*made.findings, *contents.findings))),
             tables=[sections.ranking(made), sections.forms(made)],

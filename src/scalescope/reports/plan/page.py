@@ -68,12 +68,7 @@ def plan_page(decision: Decision, path: Path) -> Path:
 
 def render_plan(decision: Decision, twin_name: str = "plan.json") -> str:
     """Return the page as text; `twin_name` is the file beside it."""
-    from altair.utils.schemapi import debug_mode
-
-    # The figures' own tests check them against the schema; here it would take half of the time.
-    with debug_mode(False):
-        figures = [figure for draw in FIGURES.values() if (figure := draw(decision)) is not None]
-        drawing = drawn(figures, packed=True)
+    drawing = drawn(FIGURES, decision, packed=True)
     first = [table for build in FIRST if (table := build(decision)) is not None]
     return (
         environment()
