@@ -13,9 +13,11 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from scalescope.training.rates import PEAKS, Rates
 from scalescope.units import format_count, format_percent, format_significant
 
 HERE = Path(__file__).parent
@@ -24,21 +26,21 @@ RESULTS = HERE.parent / "benchmarks" / "results"
 PAGES = (HERE / "benchmarks.md", HERE / "protocol.md", HERE / "uncertainty.md", HERE / "plan.md")
 MARKED = re.compile(r"(<!-- begin ([\w -]+) -->\n)(.*?)(<!-- end \2 -->)", re.DOTALL)
 NOT_MEASURED = "Not measured yet.\n"
-KNOWN = ("recipe", "study_cost", "coverage", "bench_overhead", "bench_bert", "bench_prediction")
+OWN = (
+    *("bench_overhead", "bench_bert", "bench_prediction", "multipliers", "transfer", "mixers", "hash_leak"),
+    *("experts", "cross_entropy", "corpus_stages"),
+)
+"""Benchmarks that stand under a heading of their own as they are."""
+KNOWN = ("recipe", "study_cost", "coverage", *OWN)
 """Benchmarks with a section of their own; all others follow in one."""
 
 Line = Mapping[str, Any]
 
 MEANINGS = {
-    "matrix_rate": "Muon's rate for the matrices",
-    "head_rate": "AdamW's rate for the output head; falls with 1/width",
-    "embedding_rate": "AdamW's rate for the embedding",
-    "norm_rate": "AdamW's rate for the norms' gains",
-    "momentum": "Of Muon, Nesterov's",
-    "beta1": "Of AdamW",
-    "beta2": "Of AdamW",
-    "weight_decay": "Of both",
-    "clip": "Largest norm of the whole gradient",
+    "momentum": "Nesterov's",
+    "beta1": "Of AdamW and Lion",
+    "beta2": "Of AdamW and Lion",
+    "schedule": "How rates move along the run: `wsd`, `cosine`, `linear`, `constant`",
     "batch_power": "How fast the batch grows along the run",
     "cooldown_share": "The cooldown's length",
     "cooldown_steps": "The cooldown's length",
@@ -203,8 +205,8 @@ def study_cost(lines: Sequence[Line]) -> str:
     return plain_tables(found) if found else NOT_MEASURED
 
 
-def bench(name: str) -> Callable[[Sequence[Line]], str]:
-    """One benchmark of the bench, as it stands."""
+def plain(name: str) -> Callable[[Sequence[Line]], str]:
+    """One benchmark, as it stands."""
 
     def block(lines: Sequence[Line]) -> str:
         found = of(lines, name)
@@ -349,18 +351,27 @@ def constant_table(*files: str, inside: str = "") -> str:
     return table(["constant", "value", "meaning"], rows)
 
 
+def peaks() -> str:
+    """Peak learning rates of every optimiser and parametrisation."""
+    roles = [one.name for one in fields(Rates)]
+    rows = [
+        [f"`{optimizer}`", f"`{rule}`", *(f"{getattr(rates, role):g}" for role in roles)]
+        for (optimizer, rule), rates in PEAKS.items()
+    ]
+    return table(["optimiser", "parametrisation", *roles], rows)
+
+
 BLOCKS: dict[str, Callable[[Sequence[Line]], str]] = {
     "rates": rates,
     "choices": choices,
     "trunk": trunk,
     "study cost": study_cost,
     "coverage": coverage,
-    "bench overhead": bench("bench_overhead"),
-    "bench bert": bench("bench_bert"),
-    "bench prediction": bench("bench_prediction"),
+    **{name.replace("_", " "): plain(name) for name in OWN},
     "planned": planned,
     "others": others,
     "recipe": lambda _: constant_table("training/recipe.py", inside="Recipe"),
+    "peaks": lambda _: peaks(),
     "design": lambda _: constant_table("studies/design.py", "studies/tune.py"),
     "time": lambda _: constant_table("studies/study.py", "studies/driver.py"),
 }

@@ -27,7 +27,10 @@ from scalescope import deployment, fitting, planning, points, reports, reproduct
 from scalescope.cli import main as command_line
 from scalescope.cli.app import build
 from scalescope.cli.overview import GROUPS
+from scalescope.corpora import built
+from scalescope.fitting import multipliers
 from scalescope.points import COLUMNS
+from scalescope.reports import levers
 
 HERE = Path(__file__).parent
 PAGES = (HERE.parent / "README.md", *sorted(HERE.rglob("*.md")))
@@ -52,6 +55,11 @@ RESULTS: dict[str, tuple[ModuleType, tuple[str, ...]]] = {
             *("Comparison", "Approaches", "Extrapolation", "Profile", "Identification"),
         ),
     ),
+    "multipliers": (
+        multipliers,
+        ("Multipliers", "Lever", "MultiplierPoint", "MatchedPair", "Frontier", "SeedNoise", "SharingTest"),
+    ),
+    "corpora": (built, ("BuiltCorpus",)),
     "planning": (
         planning,
         ("Forecast", "Plan", "Allocation", "Penalty", "Advice", "Diagnosis", "NextRun"),
@@ -65,6 +73,7 @@ RESULTS: dict[str, tuple[ModuleType, tuple[str, ...]]] = {
         ),
     ),
     "reports": (reports, ("Contents",)),
+    "levers": (levers, ("LeverContents",)),
     "reproductions": (reproductions, ("Reproduction", "Row")),
 }
 """What crosses the doors, by room."""
@@ -97,7 +106,8 @@ def page() -> str:
         "## Results",
         "",
         "Those with a schema go to JSON and back by `to_dict()` and `from_dict()`; all these but `Cells` and",
-        "`Contents` also have `summary()`, text for a terminal, and `frame()`, tidy rows for a data frame.",
+        "contents of reports also have `summary()`, text for a terminal; results of fits and plans have",
+        "`frame()` too, tidy rows for a data frame.",
         "The others are parts of them.",
         "",
         *(

@@ -13,6 +13,7 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
+from typing import get_args
 from urllib.parse import urlsplit
 
 import pytest
@@ -21,10 +22,13 @@ from cyclopts import CycloptsError
 import scalescope
 from scalescope.cli.app import build
 from scalescope.cli.overview import VERBS
+from scalescope.cost.parts import MIXERS
 from scalescope.inference.registry import list_models
 from scalescope.laws import FAMILIES, LAWS, get_law
 from scalescope.points import COLUMNS, read_cells
 from scalescope.points.bench import STATES
+from scalescope.training.levers import LEVERS, Variant, apply_lever
+from scalescope.training.trial_settings import TaskName
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "scalescope"
@@ -35,6 +39,7 @@ TEXTS = {path.relative_to(ROOT).as_posix(): path.read_text("utf-8") for path in 
 FENCED = re.compile(
     r"(?:<!-- not run:(?P<reason>[^\n]*) -->\n)?^```(?P<kind>\w*)\n(?P<body>.*?)^```", re.M | re.S
 )
+TASKS = get_args(TaskName)
 CODE = re.compile(r"[A-Z]{3}[0-9]{3}")
 HOSTS = {"arxiv.org", "doi.org", "github.com", "kellerjordan.github.io"}
 """Where pages may point: papers, and what they are cited from."""
@@ -60,6 +65,7 @@ LAW_PAGES = script("laws")
 REPRODUCTIONS = script("reproductions")
 AUDIT = script("audit")
 WALL = script("wall")
+LEVERS_PAGE = script("levers")
 OUTPUTS = [
     pytest.param(text, number, id=f"{page}: {found['what']}")
     for page, text in TEXTS.items()
@@ -153,7 +159,7 @@ class TestFindings:
 
     @pytest.mark.parametrize("page", TEXTS)
     def test_pages_name_only_codes_that_exist(self, page):
-        named = re.findall(r"\b(?:RUN|FIT|PLN|REP|COR|STU|WFL|BEN)\d{3}\b", TEXTS[page])
+        named = re.findall(r"\b(?:RUN|FIT|PLN|REP|COR|STU|TRN|WFL|BEN)\d{3}\b", TEXTS[page])
         assert set(named) <= set(codes_made())
 
 
@@ -457,6 +463,21 @@ class TestPagesOfTheBench:
         assert {cell.model for cell in cells} == core
         assert [cell.key for cell in cells if cell.state not in STATES] == []
         assert [cell.key for cell in cells if not cell.ok and not cell.cause] == []
+
+
+class TestLeversPage:
+    def test_its_tables_are_those_of_the_code(self):
+        page = TEXTS["docs/levers.md"]
+        assert page == LEVERS_PAGE.renewed(page), "run python docs/levers.py"
+
+    def test_every_mixer_and_task_has_a_row_on_the_page_of_families(self):
+        rows = set(re.findall(r"^\| `([\w-]+)` \|", TEXTS["docs/families.md"], re.M))
+        assert {*MIXERS, *TASKS} <= rows
+
+    def test_examples_of_values_can_be_read(self):
+        for lever in LEVERS.values():
+            for value in lever.example.split(","):
+                apply_lever(lever.name, value, Variant())
 
 
 class TestNumbers:

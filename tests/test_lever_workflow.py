@@ -110,7 +110,7 @@ def test_of_trained_models_ends_with_a_report(text, tmp_path, monkeypatch):
         context=tiny_study.CONTEXT,
         vary={"clip": ("1", "0")},
     )
-    clipped, free = contents.runs["1"], contents.runs["0"]
+    clipped, free = contents.runs["clip=1"], contents.runs["clip=0"]
     assert len(clipped) == len(free) >= 9
     assert (clipped["seed"] == free["seed"]).all()
     assert (clipped.tokens == free.tokens).all()

@@ -3,7 +3,8 @@
 The public verbs, in the order of the work: `load_runs` or `study`, `fit`, `compare`, `forecast`, `plan`,
 `price`, `diagnose`, `next_run`, `report`, `plot`; `extrapolate` for one curve, `reproduce` for what papers
 print, and `demo` for all of it on a bundled table; `bench`, `recommend` and `audit` for models and what they
-need. They are imported when they are first used, so that `import scalescope` costs nothing.
+need; `build_corpus` for the text and `compare_levers` for what a change of the training is worth in compute.
+They are imported when they are first used, so that `import scalescope` costs nothing.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from scalescope.deferring import defer
 
 if TYPE_CHECKING:
+    from scalescope.corpora.building import build_corpus
     from scalescope.deployment import audit, recommend
     from scalescope.errors import FitError, InputError, ScalescopeError, WorkError
     from scalescope.fitting import compare, extrapolate, fit
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from scalescope.points import write_runs as save_runs
     from scalescope.reports import plot, report
     from scalescope.reproductions import reproduce
-    from scalescope.workflow import bench, demo, study
+    from scalescope.workflow import bench, compare_levers, demo, study
 
     __version__: str
 
@@ -37,7 +39,9 @@ __all__ = [
     "__version__",
     "audit",
     "bench",
+    "build_corpus",
     "compare",
+    "compare_levers",
     "demo",
     "diagnose",
     "extrapolate",
@@ -64,7 +68,9 @@ _HOMES = {
     "WorkError": "errors:WorkError",
     "audit": "deployment:audit",
     "bench": "workflow:bench",
+    "build_corpus": "corpora.building:build_corpus",
     "compare": "fitting:compare",
+    "compare_levers": "workflow:compare_levers",
     "demo": "workflow:demo",
     "diagnose": "planning:diagnose",
     "extrapolate": "fitting:extrapolate",

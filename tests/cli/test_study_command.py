@@ -305,4 +305,4 @@ class TestLines:
         assert line(Progress(phase="report")) == "4 of 4: fits and report"
 
     def test_without_a_forecast_of_the_time_say_none(self):
-        assert counts(Progress(phase="grid", n_done=1, n_left=2)) == "1 points done, 2 left"
+        assert counts(Progress(phase="grid", n_done=1, n_left=2)) == "1 point done, 2 left"

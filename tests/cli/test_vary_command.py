@@ -32,6 +32,8 @@ def test_answers_first_in_words_and_ends_with_the_report(run, tmp_path):
     assert "**" not in out
     assert lines[-2] == f"report: {tmp_path / 'out' / 'report.html'}"
     assert any(line.startswith("2 variants, each on all of these trials") for line in err.splitlines())
+    assert "3 of 3: fits and report" in err
+    assert "FIT0" not in out
     code, out, err = run("--json", "--strict")
     contents = LeverContents.from_dict(json.loads(out))
     assert contents.command.endswith("--vary optimizer=adamw,muon")

@@ -24,6 +24,20 @@ def test_the_first_value_is_the_baseline_and_gives_the_arm_its_name():
     assert found[1].key("d8-L2-s0") == "muon/d8-L2-s0"
 
 
+@pytest.mark.parametrize(
+    ("vary", "names"),
+    [
+        ({"clip": ("1", "0")}, ["clip=1", "clip=0"]),
+        ({"qk_norm": ("off", "on")}, ["qk_norm=off", "qk_norm=on"]),
+        ({"experts": ("dense", "8x2")}, ["experts=dense", "experts=8x2"]),
+        ({"precision": ("fp32", "bf16")}, ["fp32", "bf16"]),
+        ({"attention": ("full", "3*window+full")}, ["full", "3*window+full"]),
+    ],
+)
+def test_values_that_say_nothing_by_themselves_have_the_name_of_their_lever(vary, names):
+    assert [arm.name for arm in arms(**vary)] == names
+
+
 def test_of_several_levers_each_value_stands_beside_one_baseline():
     found = {arm.name: arm.variant for arm in arms(clip=("1", "0"), schedule=("cosine", "wsd", "linear"))}
     assert list(found) == [BASELINE, "clip=0", "schedule=wsd", "schedule=linear"]
@@ -42,7 +56,7 @@ def test_of_several_levers_each_value_stands_beside_one_baseline():
         ({"optimizer": ("adamw", "muonn")}, "muonn", "muon"),
         ({"optimizer": ("muon",)}, "one value", "--vary optimizer=BASELINE,OTHER"),
         ({"optimizer": ("muon", "adamw", "muon")}, "'muon' twice", "once"),
-        ({"clip": ("1", "1.0")}, "1 and 1.0 are the same setting", "once"),
+        ({"clip": ("1", "1.0")}, "clip=1 and clip=1.0 are the same setting", "once"),
         ({"rate": ("1", "2")}, "rate cannot be varied", "measured for every variant"),
     ],
 )

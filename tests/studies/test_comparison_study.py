@@ -265,7 +265,7 @@ class TestShapes:
     def test_experts_count_what_a_token_meets_and_cost_that(self, opened):
         with opened(vary={"experts": ("dense", "8x2")}) as study:
             run(study)
-            dense, sparse = study.runs("dense"), study.runs("8x2")
+            dense, sparse = study.runs("experts=dense"), study.runs("experts=8x2")
         assert (dense.count, sparse.count) == ("params_matmul", "params_active")
         assert (sparse["params_matmul"] > 2 * dense["params_matmul"])[-1]
         np.testing.assert_allclose(sparse.size, dense["params_active"], rtol=0.35)

@@ -112,3 +112,34 @@ def test_a_step_whose_half_gradients_overflow_is_left_out_and_the_scale_falls():
     assert engine.numbers._scaler.get_scale() == 2.0**39
     assert all(map(torch.equal, before, engine.model.parameters()))
     assert not engine.tolerates(Step(math.nan, math.nan))
+
+
+def test_a_resume_after_the_scale_of_fp16_changed_goes_on_with_that_scale(tmp_path, monkeypatch):
+    pytest.importorskip("safetensors", reason="needs the extra train")
+    from scalescope.training.checkpoints import load_checkpoint, save_checkpoint
+    from scalescope.training.weights import About
+
+    monkeypatch.setattr("scalescope.training.precision.STEPS_TO_DOUBLE", 3)
+    trial = Trial(name="t", shape=SHAPE, seed=0, horizons=(16,), precision="fp16")
+    whole, batches = LocalEngine(trial), [batch() for _ in range(9)]
+
+    def follow(engine, some):
+        return [engine.step(one, 1.0).loss for one in some]
+
+    follow(whole, batches[:4])
+    begun, kept = whole.numbers.state(), whole.snapshot()
+    assert begun["scale"] == 2.0**14
+    assert begun["_growth_tracker"] == 1
+    save_checkpoint(tmp_path, whole, about=About(shape=SHAPE, tokens=256), step=4, sequences=16)
+    expected = follow(whole, batches[4:])
+    ended = whole.numbers.state()
+    assert ended["scale"] == 2.0**16
+
+    whole.restore(kept)
+    assert whole.numbers.state() == begun
+    assert follow(whole, batches[4:]) == expected
+    other = LocalEngine(trial)
+    load_checkpoint(tmp_path).put(other)
+    assert other.numbers.state() == begun
+    assert follow(other, batches[4:]) == expected
+    assert other.numbers.state() == ended

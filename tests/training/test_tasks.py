@@ -4,22 +4,26 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import msgspec
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="needs the extra train")
 
 from scalescope.corpora import image_sources  # noqa: E402
+from scalescope.corpora.corpus import SourceShare  # noqa: E402
 from scalescope.corpora.image_sources import FoundImages, Image  # noqa: E402
 from scalescope.corpora.images import prepare_images  # noqa: E402
 from scalescope.corpora.preparing import prepare_corpus  # noqa: E402
 from scalescope.corpora.reading import Reading  # noqa: E402
+from scalescope.corpora.sampling import evaluation_starts  # noqa: E402
 from scalescope.cost import Patches, Shape  # noqa: E402
 from scalescope.errors import InputError  # noqa: E402
 from scalescope.training.tasks.images import cut  # noqa: E402
 from scalescope.training.tasks.masked import PLAIN, Masked  # noqa: E402
 from scalescope.training.tasks.opening import open_task, read_corpus  # noqa: E402
 from scalescope.training.tasks.protocol import IGNORED  # noqa: E402
+from scalescope.training.trial import run  # noqa: E402
 from scalescope.training.trial_settings import Trial  # noqa: E402
 
 pytestmark = pytest.mark.torch
@@ -172,3 +176,50 @@ def test_a_reading_says_how_much_of_a_text_is_read(name, corpus):
     if name == "next-token":
         again = task.batch(10, 10).inputs.tolist()
         assert sorted(again) == sorted(windows.inputs.tolist())
+
+
+def with_sources(corpus):
+    """The same text as two sources of half of the tokens each."""
+    half, held = corpus.train_tokens // 2, corpus.held_out_tokens // 2
+    sources = tuple(
+        SourceShare(
+            name=name,
+            weight=0.5,
+            train_start=number * half,
+            train_tokens=half,
+            train_documents=1,
+            held_out_start=number * held,
+            held_out_tokens=held,
+            held_out_documents=1,
+        )
+        for number, name in enumerate(("first", "second"))
+    )
+    return replace(corpus, sources=sources)
+
+
+@pytest.mark.parametrize("task", ["next-token", "masked"])
+def test_held_out_sequences_of_a_source_lie_within_it(corpus, task):
+    of_task = trial(task, ENCODER if task == "masked" else SHAPE)
+    assert open_task(of_task, corpus).parts() == {}
+    mixed = with_sources(corpus)
+    parts = open_task(of_task, mixed).parts()
+    starts = evaluation_starts(mixed, SHAPE.context, of_task.evaluation_tokens)
+    assert list(parts) == ["first", "second"]
+    for source in mixed.sources:
+        own = starts[parts[source.name]]
+        assert len(own) > 2
+        assert own.min() >= source.held_out_start
+        assert own.max() + SHAPE.context < source.held_out_start + source.held_out_tokens
+
+
+def test_a_trial_tells_the_loss_on_every_source(corpus):
+    mixed = with_sources(corpus)
+    one = replace(trial(), horizons=(SHAPE.context * 8,), reading=Reading(weights={"first": 1.0}))
+    told = []
+    payload = {"trial": msgspec.to_builtins(one), "corpus": mixed.to_dict()}
+    payload["trial"].pop("seconds")
+    run(payload | {"train": mixed.train_file, "held_out": mixed.held_out_file}, told.append)
+    point = next(message for message in told if message["kind"] == "point")
+    losses = point["loss_by_source"]
+    assert set(losses) == {"first", "second"}
+    assert min(losses.values()) - 1e-6 <= point["loss"] <= max(losses.values()) + 0.05

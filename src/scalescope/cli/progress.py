@@ -20,12 +20,15 @@ LINE_EVERY_SECONDS = 10.0
 
 PHASES: dict[str, str] = {
     "": "reading the corpus and measuring this machine",
-    "tune": "1 of 4: learning rate",
-    "grid": "2 of 4: grid",
-    "held-out": "3 of 4: held-out rung",
-    "report": "4 of 4: fits and report",
+    "tune": "learning rate",
+    "grid": "grid",
+    "held-out": "held-out rung",
+    "report": "fits and report",
 }
 """What a phase of the workflow is called on the screen."""
+STUDY = ("tune", "grid", "held-out", "report")
+COMPARISON = ("tune", "grid", "report")
+"""Phases in their order; a comparison holds nothing out."""
 
 
 class Display(Protocol):
@@ -37,7 +40,7 @@ class Display(Protocol):
 
 
 @contextmanager
-def showing(stream: TextIO | None = None) -> Iterator[Display]:
+def showing(stream: TextIO | None = None, *, phases: tuple[str, ...] = STUDY) -> Iterator[Display]:
     """Show progress on a stream, standard error if none is given, until the block ends however it ends."""
     from rich.console import Console
     from rich.live import Live
@@ -45,9 +48,9 @@ def showing(stream: TextIO | None = None) -> Iterator[Display]:
     stream = stream or sys.stderr
     console = Console(file=stream)
     if not console.is_terminal or console.is_dumb_terminal:
-        yield Lines(stream)
+        yield Lines(stream, phases)
         return
-    screen = Screen(console)
+    screen = Screen(console, phases)
     with Live(
         get_renderable=screen.render,
         console=console,
@@ -61,8 +64,9 @@ def showing(stream: TextIO | None = None) -> Iterator[Display]:
 class Lines:
     """One line every few seconds and at the beginning of a phase, for logs and pipes."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, phases: tuple[str, ...] = STUDY) -> None:
         self._stream = stream
+        self._phases = phases
         self._phase = ""
         self._next = 0.0
 
@@ -73,15 +77,16 @@ class Lines:
         elif progress.phase != self._phase or time.monotonic() >= self._next:
             self._phase = progress.phase
             self._next = time.monotonic() + LINE_EVERY_SECONDS
-            self._stream.write(line(progress) + "\n")
+            self._stream.write(line(progress, self._phases) + "\n")
         self._stream.flush()
 
 
 class Screen:
     """The latest state as a few lines that a terminal redraws."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, phases: tuple[str, ...] = STUDY) -> None:
         self._console = console
+        self._phases = phases
         self._progress: Progress | None = None
         self._started = time.monotonic()
 
@@ -103,11 +108,11 @@ class Screen:
         elapsed = format_seconds(time.monotonic() - self._started)
         if self._progress is None or self._progress.phase not in ("tune", "grid", "held-out"):
             phase = "" if self._progress is None else self._progress.phase
-            return Spinner("dots", Text(f"{PHASES.get(phase, phase)}, {elapsed} so far"))
+            return Spinner("dots", Text(f"{_title(phase, self._phases)}, {elapsed} so far"))
         row = Table.grid(padding=(0, 1))
         share = self._progress.share_done
         bar = ProgressBar(total=1.0, completed=share, width=max(10, min(40, self._console.width - 40)))
-        row.add_row(_title(self._progress), bar, f"{share:4.0%}", elapsed)
+        row.add_row(_title(self._progress.phase, self._phases), bar, f"{share:4.0%}", elapsed)
         rest = (counts(self._progress), self._progress.estimate, self._progress.last)
         told = [
             Text("  " + text, style=style, overflow="ellipsis", no_wrap=True) for text, style in _styled(rest)
@@ -115,18 +120,19 @@ class Screen:
         return Group(row, *told)
 
 
-def line(progress: Progress) -> str:
+def line(progress: Progress, phases: tuple[str, ...] = STUDY) -> str:
     """Write a state as one line."""
+    title = _title(progress.phase, phases)
     if progress.phase not in ("tune", "grid", "held-out"):
-        return _title(progress)
+        return title
     share = format_percent(round(progress.share_done, 2))
-    parts = (f"{_title(progress)}, {share}", counts(progress), progress.estimate, progress.last)
+    parts = (f"{title}, {share}", counts(progress), progress.estimate, progress.last)
     return "; ".join(part for part in parts if part)
 
 
 def counts(progress: Progress) -> str:
     """Say what is done, what is left, and how long that takes."""
-    told = f"{progress.n_done} points done, {progress.n_left} left"
+    told = f"{progress.n_done} {'point' if progress.n_done == 1 else 'points'} done, {progress.n_left} left"
     return told if progress.seconds_left is None else f"{told}, about {_time(progress.seconds_left)} to go"
 
 
@@ -135,8 +141,9 @@ def _time(seconds: float) -> str:
     return format_seconds(max(1.0, round(seconds, -1 if seconds >= 60 else 0)))
 
 
-def _title(progress: Progress) -> str:
-    return PHASES.get(progress.phase, progress.phase)
+def _title(phase: str, phases: tuple[str, ...]) -> str:
+    words = PHASES.get(phase, phase)
+    return f"{phases.index(phase) + 1} of {len(phases)}: {words}" if phase in phases else words
 
 
 def _styled(texts: tuple[str, ...]) -> list[tuple[str, str]]:

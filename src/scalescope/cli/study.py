@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
 from scalescope.cli.options import AsJson, Strict
+from scalescope.cli.study_data import study_data
+from scalescope.cli.study_transfer import study_transfer
 
 if TYPE_CHECKING:
     from scalescope.reports import Contents
@@ -25,8 +27,11 @@ class StudyOptions:
     budget
         Wall time such as 10m, the default, or training FLOP such as 3e15; for all variants together.
     design
-        Sizes at equal compute (isoflop, the default), or ever larger models at a fixed ratio of tokens
-        (ladder).
+        Sizes at equal compute (isoflop, the default), ever larger models at a fixed ratio of tokens (ladder),
+        mixtures of the corpus's sources (mixture), text read again and again (repetition), or fine-tuning
+        beside training from scratch (transfer).
+    pretrain
+        Corpus that the models of a transfer study are trained on before, given as the corpus is.
     context
         Length of a sequence in tokens, 128 by default.
     precision
@@ -51,7 +56,8 @@ class StudyOptions:
     """
 
     budget: str | None = None
-    design: Literal["isoflop", "ladder"] | None = None
+    design: Literal["isoflop", "ladder", "mixture", "repetition", "transfer"] | None = None
+    pretrain: str | None = None
     context: int | None = None
     precision: Literal["fp32", "bf16", "fp16", "int8", "fp8"] | None = None
     tokenizer: Path | None = None
@@ -87,7 +93,9 @@ def study(
     """Train a ladder of small models on a corpus, then fit, forecast, plan and report.
 
     With --vary, train the same ladder for every value instead, each at its own best learning rate, and say
-    how many times the compute the first one, the baseline, needs for the loss of the others.
+    how many times the compute the first one, the baseline, needs for the loss of the others. With --design
+    mixture or repetition, say which mixture of sources is best, or what a token read again is worth;
+    with --design transfer, what pre-training on another corpus is worth in text of this one.
 
     The same command goes on where an earlier one stopped. Ctrl-C keeps all finished runs.
 
@@ -125,10 +133,14 @@ def study(
     given = (options or StudyOptions()).given() | {"corpus": corpus, "out": out, "extend": extend}
     given |= {"targets": target or None, "vary": parse_vary(vary) or None}
     request = workflow.requested(given, config)
+    if request.design == "transfer":
+        return study_transfer(request, dry_run=dry_run, as_json=as_json, strict=strict)
     if dry_run:
         return _draft(request, as_json)
     if request.vary:
         return _compare(request, as_json=as_json, strict=strict)
+    if request.design in ("mixture", "repetition"):
+        return study_data(request, as_json=as_json, strict=strict)
     return _train(request, as_json=as_json, strict=strict)
 
 
@@ -155,13 +167,13 @@ def _compare(request: Request, *, as_json: bool, strict: bool) -> int:
     """Train the ladder for every variant and print what each is worth."""
     from scalescope import workflow
     from scalescope.cli.output import answer
-    from scalescope.cli.progress import showing
+    from scalescope.cli.progress import COMPARISON, showing
     from scalescope.reports import text
 
-    with showing() as watch:
+    with showing(phases=COMPARISON) as watch:
         contents = workflow.run_comparison(request, watch)
     page = request.out / "report.html"
-    told = "\n".join(text.plain(line) for line in contents.multipliers.summary().splitlines())
+    told = "\n".join(text.plain(line) for line in replace(contents.multipliers, findings=()).summary().splitlines())
     return answer(
         f"{told}\nreport: {page}",
         contents.to_dict(),

@@ -36,6 +36,9 @@ class Keeper:
     compiled: bool = False
     gathers_again: bool = False
     """Whether inputs of products that sequence parallelism gathers are dropped."""
+    own_turns: bool = False
+    gathered_keys: bool = False
+    """Both as `saved_tensors` has them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,8 @@ class _Sum:
     tensor: float
     whole: float
     reduced: float
+    sequence: float
+    joined: float
 
 
 def layer_bytes(keeper: Keeper, layouts: Layouts) -> tuple[Floats, Floats]:
@@ -84,6 +89,8 @@ def _per_rank(sums: tuple[_Sum, ...], keeper: Keeper, layouts: Layouts) -> tuple
             + one.tensor * tensor
             + one.whole
             + one.reduced * reduced
+            + one.sequence * tensor * layouts.cp
+            + one.joined * np.where(layouts.cp > 1, tensor, 0.0)
         )
         average = average + bytes_ * (one.layers / keeper.shape.n_layers)
         most[one.mixer] = np.maximum(most[one.mixer], bytes_)
@@ -94,7 +101,7 @@ def _per_rank(sums: tuple[_Sum, ...], keeper: Keeper, layouts: Layouts) -> tuple
 def _sums(keeper: Keeper, level: Recompute) -> tuple[_Sum, ...]:
     if level == "full":
         stream = float(keeper.shape.width * keeper.compute)
-        return (_Sum(True, keeper.shape.n_layers, stream, 0.0, 0.0, 0.0, 0.0),)
+        return (_Sum(True, keeper.shape.n_layers, stream, *[0.0] * 6),)
     tensors = _tensors(keeper, level)
     places = dict.fromkeys((one.place, one.layers) for one in tensors if one.place != "ends")
     return tuple(
@@ -107,14 +114,19 @@ def _tensors(keeper: Keeper, level: Recompute) -> tuple[SavedTensor, ...]:
     if level == "operations":
         return saved_operations(keeper.shape, compiled=keeper.compiled)
     every = saved_tensors(
-        keeper.shape, fused_attention=keeper.fused_attention, fused_norms=keeper.fused_norms
+        keeper.shape,
+        fused_attention=keeper.fused_attention,
+        fused_norms=keeper.fused_norms,
+        own_turns=keeper.own_turns,
+        gathered_keys=keeper.gathered_keys and level == "none",  # else they are gathered again
     )
     return tuple(one for one in every if level == "none" or not one.scores)
 
 
 def _sum(mixer: bool, layers: int, tensors: Iterable[SavedTensor], compute: int) -> _Sum:
-    kinds = {"stream": 0.0, "gathered": 0.0, "tensor": 0.0, "none": 0.0, "reduced": 0.0}
+    marks = ("gathered", "reduced", "sequence", "joined")
+    kinds = dict.fromkeys(("stream", "gathered", "tensor", "none", "reduced", "sequence", "joined"), 0.0)
     for one in tensors:
-        kind = "reduced" if one.reduced else "gathered" if one.gathered else one.split
+        kind = next((mark for mark in marks if getattr(one, mark)), one.split)
         kinds[kind] += one.bytes_per_token(compute) / layers
     return _Sum(mixer, layers, *kinds.values())

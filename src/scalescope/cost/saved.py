@@ -42,6 +42,10 @@ class SavedTensor:
     """Whether products take it: sequence parallelism gathers it before them, and autograd keeps it whole."""
     reduced: bool = False
     """Whether it is there only where tensor parallelism reduces and scatters."""
+    sequence: bool = False
+    """Whether it is of the tokens of all ranks that share a sequence."""
+    joined: bool = False
+    """Whether it is there only where ranks share a sequence."""
 
     def bytes_per_token(self, compute: int) -> float:
         """Return its bytes in all layers, before anything splits it."""
@@ -49,7 +53,13 @@ class SavedTensor:
 
 
 def saved_tensors(
-    shape: Shape, *, fused_attention: bool = True, fused_norms: bool = True, by_hand: bool = False
+    shape: Shape,
+    *,
+    fused_attention: bool = True,
+    fused_norms: bool = True,
+    own_turns: bool = False,
+    gathered_keys: bool = False,
+    by_hand: bool = False,
 ) -> tuple[SavedTensor, ...]:
     """List what is kept of one token between its forward and its backward pass; logits are not in it.
 
@@ -61,21 +71,51 @@ def saved_tensors(
         Whether scores are never written; else two copies of them are kept, one number for each token before.
     fused_norms
         Whether a norm keeps its input alone; else two copies of it in fp32, as RMSNorm without a kernel does.
+    own_turns
+        Whether every layer keeps cosines and sines of its tokens' places, as `training.blocks.rotary` does.
+    gathered_keys
+        Whether context parallelism gathers keys and values, as `training.distributed` does, so that they are
+        kept of all ranks, and what attention makes of the two ends of a rank's tokens once more as one.
     by_hand
         Whether the gradients are those that the own trainer spells out for short sequences on a CPU
         (`scalescope.training.stacked.gradients`): the stream in fp32, attention weights up to the diagonal.
     """
-    return tuple(_tensors(shape, fused_attention, fused_norms, by_hand))
-
-
-def _tensors(shape: Shape, fused_attention: bool, fused_norms: bool, by_hand: bool) -> Iterator[SavedTensor]:
-    attention, state, plain, sparse = layer_counts(shape)
     if by_hand:
-        yield from _by_hand(shape)
-        return
+        return tuple(_by_hand(shape))
+    places = _places(shape, own_turns, gathered_keys)
+    return (*_tensors(shape, fused_attention, fused_norms, gathered_keys), *places)
+
+
+def _places(shape: Shape, own_turns: bool, gathered_keys: bool) -> Iterator[SavedTensor]:
+    """What a layer with attention keeps because of where its tokens are."""
+    layers = layer_counts(shape)[0]
+    if own_turns and layers and shape.positions == "rotary" and shape.latent is None:
+        yield SavedTensor(
+            name="cosines and sines",
+            place="attention",
+            layers=layers,
+            numbers=2 * (shape.head_size // 2),
+            split="none",
+        )
+    if gathered_keys and layers and shape.causal:
+        inner = shape.n_heads * shape.head_size
+        yield SavedTensor(
+            name="attention output in pieces",
+            place="attention",
+            layers=layers,
+            numbers=inner,
+            split="tensor",
+            joined=True,
+        )
+
+
+def _tensors(
+    shape: Shape, fused_attention: bool, fused_norms: bool, gathered_keys: bool
+) -> Iterator[SavedTensor]:
+    attention, state, plain, sparse = layer_counts(shape)
     if attention:
         yield from _norm("attention", attention, shape, fused_norms)
-        yield from _attention(shape, attention, fused_attention)
+        yield from _attention(shape, attention, fused_attention, gathered_keys)
     if state:
         yield from _norm("state space", state, shape, fused_norms)
         yield from _states(shape)
@@ -89,20 +129,20 @@ def _tensors(shape: Shape, fused_attention: bool, fused_norms: bool, by_hand: bo
 
 
 def _norm(place: Place, layers: int, shape: Shape, fused: bool) -> Iterator[SavedTensor]:
-    """Input and output of a norm; the output is what the matrix after it takes."""
+    """Input and output of a norm, and its scale; the output is what the matrix after it takes."""
     d = shape.width
     if fused or shape.norm == "layer":
         yield SavedTensor(name="norm input", place=place, layers=layers, numbers=d, split="stream")
     else:
         yield SavedTensor(
-            name="norm input", place=place, layers=layers, numbers=2 * d, split="stream", size=4
+            name="norm input", place=place, layers=layers, numbers=2 * d + 1, split="stream", size=4
         )
     yield SavedTensor(
         name="norm output", place=place, layers=layers, numbers=d, split="stream", gathered=True
     )
 
 
-def _attention(shape: Shape, layers: int, fused: bool) -> Iterator[SavedTensor]:
+def _attention(shape: Shape, layers: int, fused: bool, gathered: bool) -> Iterator[SavedTensor]:
     def kept(name: str, numbers: float, split: Split = "tensor", **more: object) -> SavedTensor:
         return SavedTensor(
             name=name,
@@ -116,7 +156,7 @@ def _attention(shape: Shape, layers: int, fused: bool) -> Iterator[SavedTensor]:
     h, latent = shape.n_heads, shape.latent
     if latent is None:
         yield kept("queries", h * shape.head_size)
-        yield kept("keys and values", 2 * shape.n_kv_heads * shape.head_size)
+        yield kept("keys and values", 2 * shape.n_kv_heads * shape.head_size, sequence=gathered)
         values = shape.head_size
     else:
         ranks = 2 * (latent.key_value_rank + (latent.query_rank or 0))

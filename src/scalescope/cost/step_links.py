@@ -16,6 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scalescope.cost.layouts import Layouts
+from scalescope.cost.payloads import (
+    EXCHANGES,
+    EXCHANGES_AGAIN,
+    REDUCTIONS,
+    REDUCTIONS_AGAIN,
+    RING_TURNS,
+    keys_and_values,
+    sent_to_experts,
+)
 from scalescope.cost.shape import Shape
 from scalescope.cost.step_constants import Number, StepConstants
 
@@ -78,6 +87,7 @@ def layer_seconds(shape: Shape, layouts: Layouts, links: Links, stream: Floats, 
 
     Tensor parallelism reduces four times (Shoeybi et al. 2019, https://arxiv.org/abs/1909.08053), six with
     full recomputation; context parallelism hands keys and values round; experts are sent tokens and back.
+    `payloads` says what each carries.
 
     Parameters
     ----------
@@ -90,14 +100,14 @@ def layer_seconds(shape: Shape, layouts: Layouts, links: Links, stream: Floats, 
     total: Floats = np.zeros(len(layouts))
     if np.any(tp > 1):
         reduced = 2.0 * (tp - 1.0) / tp * stream / links.ring(tp, 1) + links.latency_s
-        total = total + np.where(tp > 1, (4 + 2 * again) * reduced, 0.0)
+        total = total + np.where(tp > 1, (REDUCTIONS + REDUCTIONS_AGAIN * again) * reduced, 0.0)
     if np.any(cp > 1):
-        keys = 2.0 * shape.n_kv_heads * shape.head_size / shape.width / tp
-        handed = keys * stream * (cp - 1.0) / links.ring(cp, tp) + links.latency_s
-        total = total + np.where(cp > 1, (3 + again) * handed, 0.0)
+        own = keys_and_values(shape, stream, tp)
+        handed = own * (cp - 1.0) / links.ring(cp, tp) + links.latency_s
+        total = total + np.where(cp > 1, (RING_TURNS + again) * handed, 0.0)
     if shape.experts is not None and np.any(ep > 1):
-        sent = links.exchange(shape.experts.top_k * stream / tp, ep, tp * cp)
-        total = total + np.where(ep > 1, (4 + 2 * again) * sent, 0.0)
+        sent = links.exchange(sent_to_experts(shape, stream, tp), ep, tp * cp)
+        total = total + np.where(ep > 1, (EXCHANGES + EXCHANGES_AGAIN * again) * sent, 0.0)
     return total
 
 

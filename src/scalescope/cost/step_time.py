@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from scalescope.cost.flop import score_flop
 from scalescope.cost.layout import RECOMPUTES, SCHEDULES
 from scalescope.cost.layouts import Layouts
+from scalescope.cost.payloads import SHARD_GATHERS
 from scalescope.cost.saved import saved_tensors
 from scalescope.cost.saved_operations import share_again
 from scalescope.cost.shape import Shape
@@ -179,7 +180,7 @@ class _Work:
         """Seconds in which the weights of one pass are gathered twice and its gradients scattered."""
         layouts, ranks = self.layouts, self.layouts.fsdp * self.layouts.cp
         inside = self.shape.params_nonembedding / self.shape.n_layers * layers / layouts.tp
-        weights = np.where(layouts.zero == 3, 2.0 * self.compute_bytes, 0.0)
+        weights = np.where(layouts.zero == 3, float(SHARD_GATHERS * self.compute_bytes), 0.0)
         gradients = np.where(layouts.zero >= 2, float(gradient_bytes), 0.0)
         rate = links.ring(ranks, layouts.tp)
         return np.asarray(inside * (weights + gradients) * (ranks - 1.0) / ranks / rate, dtype=np.float64)

@@ -97,6 +97,8 @@ def training_bytes(
     compiled: bool = False,
     loss_bytes: float | None = None,
     offloaded: bool = False,
+    own_turns: bool = False,
+    gathered_keys: bool = False,
 ) -> RankBytes:
     """Return the memory of the fullest rank by component.
 
@@ -120,6 +122,8 @@ def training_bytes(
         Of one logit beside itself at the loss, as `COMPILED_LOSS_BYTES`; those of an unfused one if None.
     offloaded
         Whether what layers keep waits in the memory of the host.
+    own_turns, gathered_keys
+        What the own trainer does, see `saved_tensors`.
 
     Raises
     ------
@@ -133,6 +137,8 @@ def training_bytes(
         fused_norms=fused_norms,
         compiled=compiled,
         gathers_again=keeping.gathers_again,
+        own_turns=own_turns,
+        gathered_keys=gathered_keys,
     )
     beside = np.where(layouts.tp > 1, PARALLEL_LOSS_BYTES, LOSS_BYTES) if loss_bytes is None else loss_bytes
     kept, again = layer_bytes(keeper, layouts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -11,6 +12,8 @@ from scalescope.training.levers import Variant, apply_lever, find_lever
 
 BASELINE = "baseline"
 """Name of the first arm where several settings are varied; else it has its value's."""
+SWITCHES = ("on", "off", "none")
+"""Values that say nothing without the name of their lever; neither do numbers, nor `8x2`."""
 MEASURED = {"rate": "The learning rate is measured for every variant; vary rates.matrix or width_power."}
 """Levers that a study sets itself, and why they cannot be varied."""
 
@@ -47,15 +50,22 @@ def arms_of(settings: Settings) -> tuple[Arm, ...]:
     for name, values in settings.vary.items():
         base = apply_lever(name, values[0], base)
     single = len(settings.vary) == 1
-    first = next(iter(settings.vary.values()))[0]
-    arms = [Arm(name=first if single else BASELINE, variant=base)]
-    others = ((name, value) for name, values in settings.vary.items() for value in values[1:])
+    bare = single and all(_speaks(value) for values in settings.vary.values() for value in values)
+    values = [(name, value) for name, values in settings.vary.items() for value in values]
+    names = [value if bare else f"{name}={value}" for name, value in values]
+    arms = [Arm(name=names[0] if single else BASELINE, variant=base)]
     arms += (
-        Arm(name=value if single else f"{name}={value}", variant=apply_lever(name, value, base))
-        for name, value in others
+        Arm(name=called, variant=apply_lever(name, value, base))
+        for called, (name, value) in zip(names, values, strict=True)
+        if value != settings.vary[name][0]
     )
     _check_distinct(arms)
     return tuple(arms)
+
+
+def _speaks(value: str) -> bool:
+    """Whether a value names a variant by itself, as `muon` and `bf16` do."""
+    return value not in SWITCHES and re.search("[a-z]{2}", value) is not None
 
 
 def _check(name: str, values: tuple[str, ...]) -> None:

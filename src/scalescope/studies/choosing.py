@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from scalescope.errors import InputError
 from scalescope.studies import design as grids
 from scalescope.studies.comparing import lay_comparison
 from scalescope.studies.design import Design, Kind, lay_isoflop, lay_ladder, lowest_compute
+from scalescope.studies.repeating import EXTENTS, lay_repetition
 from scalescope.studies.sizes import Sizes
 from scalescope.training.recipe import Recipe
 from scalescope.units import format_seconds
@@ -16,6 +17,7 @@ LAYOUTS: Mapping[Kind, Callable[..., Design]] = {
     "isoflop": lay_isoflop,
     "ladder": lay_ladder,
     "comparison": lay_comparison,
+    "repetition": lay_repetition,
 }
 COMPARED_SIZES = range(8, 2, -1)
 """Sizes of a comparison: as many as there is room for, since a wide ladder says more than a dear one."""
@@ -30,6 +32,8 @@ def choose_design(
     recipe: Recipe,
     seed: int = 0,
     show: Callable[[float], str] = format_seconds,
+    lay: Callable[..., Design] | None = None,
+    extents: Sequence[tuple[int, int]] = (),
 ) -> Design:
     """Return the dearest design that fits into what is available.
 
@@ -44,17 +48,19 @@ def choose_design(
         What may be spent on training.
     show
         Writes the budget that leaves such an amount for training, for the error.
+    lay, extents
+        In place of those of the kind: what lays a design, and its extents and seeds, the most first.
 
     Raises
     ------
     InputError
         If not even the smallest grid fits; the message has the smallest budget that does.
     """
-    lay, tried = LAYOUTS[kind], _extents(kind)
+    place, tried = lay or LAYOUTS[kind], tuple(extents) or _extents(kind)
     floor = lowest_compute(sizes, recipe)
 
     def at(lowest: float, n_budgets: int, seeds: int) -> Design:
-        return lay(lowest, n_budgets=n_budgets, sizes=sizes, seeds=seeds, seed=seed)
+        return place(lowest, n_budgets=n_budgets, sizes=sizes, seeds=seeds, seed=seed)
 
     for n_budgets, seeds in tried:
         if cost(at(floor, n_budgets, seeds)) <= available:
@@ -74,6 +80,8 @@ def choose_design(
 
 def _extents(kind: Kind) -> tuple[tuple[int, int], ...]:
     """Budgets and seeds to try, the most first."""
+    if kind == "repetition":
+        return EXTENTS
     if kind == "comparison":
         return tuple((n, 2) for n in COMPARED_SIZES)
     n = grids.N_BUDGETS

@@ -14,7 +14,12 @@
     [vary]
     optimizer = ["adamw", "muon"]
 
-What is in `recipe` and `shape` goes by the names of the levers, with values as on the command line.
+    [target]
+    prose = 0.7
+    code = 0.3
+
+`layout = "fsdp=2"` spreads every trial over processes. What is in `recipe` and `shape` goes by the names of
+the levers, with values as on the command line.
 """
 
 from __future__ import annotations
@@ -25,11 +30,12 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from scalescope.cost.layout import Layout, parse_layout
 from scalescope.errors import InputError, nearest
 from scalescope.studies.request import OPTIONS, Request
 from scalescope.training.levers import LEVERS, Variant, apply_lever
 
-TABLES = ("recipe", "shape", "vary")
+TABLES = ("recipe", "shape", "vary", "target", "layout")
 PLAIN = (*OPTIONS, "corpus", "task", "max_epochs", "targets")
 """What may stand at the top of a file, beside its tables."""
 
@@ -54,7 +60,38 @@ def read_config(path: Path) -> dict[str, Any]:
         found["vary"] = {
             name: _values(name, values, path) for name, values in _table(tables, "vary", path).items()
         }
+    if "layout" in tables:
+        found["layout"] = _layout(tables["layout"], path)
+    if "target" in tables:
+        found["target"] = _target(_table(tables, "target", path), path)
     return found | {"config": path}
+
+
+def _layout(said: Any, path: Path) -> Layout:
+    """Read how trials are spread: `layout = "fsdp=2"`, or a table of the same."""
+    words = said if isinstance(said, str) else None
+    if isinstance(said, dict):
+        words = ",".join(f"{name}={_word(value)}" for name, value in said.items())
+    if words is None:
+        raise InputError(f"{path}: layout cannot be {said!r}", hint='Write layout = "fsdp=2".')
+    try:
+        return parse_layout(words)
+    except InputError as error:
+        raise InputError(f"{path}: {error}", hint=error.hint) from None
+
+
+def _word(value: Any) -> str:
+    return ("yes" if value else "no") if isinstance(value, bool) else str(value)
+
+
+def _target(table: Mapping[str, Any], path: Path) -> dict[str, float]:
+    """Read the weights of the sources' losses."""
+    for name, weight in table.items():
+        if isinstance(weight, bool) or not isinstance(weight, (int, float)) or weight < 0:
+            raise InputError(
+                f"{path}, [target]: {name} cannot be {weight!r}", hint="Give a weight, such as 0.5."
+            )
+    return {name: float(weight) for name, weight in table.items()}
 
 
 def request_from(given: Mapping[str, Any], config: Path | None) -> Request:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from scalescope.corpora.corpus import Corpus
+from scalescope.corpora.corpus import Corpus, SourceShare
 from scalescope.corpora.images import ImageSet, prepare_images
 from scalescope.corpora.preparing import prepare_corpus
 from scalescope.cost.parts import Patches
@@ -37,7 +37,7 @@ class Reading:
     tokenizer: Path | None
     text_column: str
 
-    def open(self, source: str | None, *, own: bool) -> Data:
+    def open(self, source: str | None, *, own: bool, filters: str = "") -> Data:
         """Return data that are ready for training.
 
         Parameters
@@ -46,6 +46,8 @@ class Reading:
             A text, a set of images, or what `scalescope corpus build` reads or leaves.
         own
             Whether they are an arm's own, kept beside the study's.
+        filters
+            Those of the arm, in place of the recipe's; see `scalescope.corpora.filtering`.
 
         Raises
         ------
@@ -56,10 +58,26 @@ class Reading:
         place = self.folder / "corpora" / name if own else self.folder / "corpus"
         if self.task == "images":
             return prepare_images(source or "digits", place)
+        if filters:
+            return self._filtered(source, filters, name)
         if source is not None and source.endswith(".toml"):
             source = str(_built(Path(source), self.folder / "corpora" / f"{name}-built"))
         return prepare_corpus(
             source, place, tokenizer=self.tokenizer, text_column=self.text_column, exclude=[self.folder]
+        )
+
+    def _filtered(self, source: str | None, filters: str, name: str) -> Corpus:
+        from scalescope.corpora.building import read_recipe
+        from scalescope.corpora.filtering import filtered_corpus
+
+        if source is None or not source.endswith(".toml"):
+            raise InputError(
+                "filters are varied over a recipe",
+                hint="Give the recipe's file: scalescope study recipe.toml.",
+            )
+        corpora = self.folder / "corpora"
+        return filtered_corpus(
+            read_recipe(Path(source)), filters, corpora / f"{name}-{filters}", corpora / f"{name}-unfiltered"
         )
 
 
@@ -135,8 +153,26 @@ def _judged_on(data: Data, base: Data) -> Data:
         held_out_bytes=base.held_out_bytes,
         n_held_out_documents=base.n_held_out_documents,
         bytes_per_token=base.bytes_per_token,
+        sources=_judged_sources(data.sources, base.sources),
         held_out_file=base.held_out_file,
     )
+
+
+def _judged_sources(own: tuple[SourceShare, ...], base: tuple[SourceShare, ...]) -> tuple[SourceShare, ...]:
+    """Let every source be judged on the held-out text of its namesake; one without has none."""
+    known = {source.name: source for source in base}
+    found = []
+    for source in own:
+        same = known.get(source.name)
+        found.append(
+            replace(
+                source,
+                held_out_start=same.held_out_start if same else 0,
+                held_out_tokens=same.held_out_tokens if same else 0,
+                held_out_documents=same.held_out_documents if same else 0,
+            )
+        )
+    return tuple(found)
 
 
 def doubts_of_leaks(data: Mapping[str, Data]) -> list[Finding]:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Literal
 
+from scalescope.corpora.reading import Reading
 from scalescope.cost import Shape
 from scalescope.cost.parts import Patches
 from scalescope.points import from_plain, to_plain
@@ -20,9 +21,9 @@ from scalescope.training.cost import tokens_trained
 from scalescope.training.recipe import Recipe
 from scalescope.training.shape_options import ShapeOptions
 from scalescope.training.trial_settings import TaskName
-from scalescope.units import format_count, format_flop
+from scalescope.units import format_count, format_flop, format_percent
 
-Kind = Literal["isoflop", "ladder", "comparison"]
+Kind = Literal["isoflop", "ladder", "comparison", "mixture", "repetition", "transfer"]
 
 TOKENS_PER_PARAM = 25.0
 """Where a budget's optimum is expected before anything is known, N counting blocks and head; only the grid is
@@ -54,6 +55,8 @@ class Rung:
     """Nominal compute of each horizon, FLOP."""
     first_horizon: int
     """The warm-up is a share of this; fixed by the design, so that a shortened trial warms up alike."""
+    reading: Reading = field(default_factory=Reading)
+    """How it reads the corpus."""
 
     @property
     def compute(self) -> float:
@@ -72,7 +75,9 @@ class Design:
     """FLOP; for a ladder the compute of each rung's longest run."""
     rungs: tuple[Rung, ...]
     held_out_compute: float
-    """0 where no rung is held out."""
+    """0 where no rung is held out, or `n_held_out` of those that it has are."""
+    n_held_out: int = 0
+    """Trials as dear as its dearest that are held out in a study over data."""
     vocabulary: int
     context: int
     options: ShapeOptions = field(default_factory=ShapeOptions)
@@ -97,7 +102,13 @@ class Design:
     @property
     def sizes(self) -> Sizes:
         """The shapes that it takes from."""
-        return Sizes(vocabulary=self.vocabulary, context=self.context, options=self.options, task=self.task)
+        return Sizes(
+            vocabulary=self.vocabulary,
+            context=self.context,
+            options=self.options,
+            task=self.task,
+            patches=self.patches,
+        )
 
     @property
     def most_tokens(self) -> int:
@@ -117,6 +128,8 @@ class Design:
     def cost(self, speed: Speed, recipe: Recipe, *, evaluation_tokens: int, held_out_seeds: int) -> float:
         """Core-seconds of everything, the held-out rung included, at a measured speed."""
         grid = sum(seconds_of(rung, speed, recipe, evaluation_tokens) for rung in self.rungs)
+        if self.n_held_out:
+            return grid + self.held_out_seconds(speed, recipe, evaluation_tokens)
         if not self.held_out_compute:
             return grid
         guess = self.held_out_guess()
@@ -124,18 +137,35 @@ class Design:
         held_out = tokens_trained(recipe, guess, (round(horizon),), evaluation_tokens) / speed(guess)
         return held_out_seeds * held_out + grid
 
+    def held_out_seconds(self, speed: Speed, recipe: Recipe, evaluation_tokens: int) -> float:
+        """Core-seconds of what a study over data holds out: as many trials of its dearest size and length."""
+        dearest = max(seconds_of(rung, speed, recipe, evaluation_tokens) for rung in self.rungs)
+        return self.n_held_out * dearest
+
     def summary(self) -> str:
         """The grid as text: a line per size with the tokens of each budget."""
+        wide = max(14, *(len(rung.name) + 1 for rung in self.rungs))
         lines = [
             f"{self.kind} design: {len(self.rungs)} trials, {self.n_points} points",
-            f"  {'trial':<14}{'params':>9}  tokens of each point",
+            f"  {'trial':<{wide}}{'params':>9}  tokens of each point",
         ]
         for rung in self.rungs:
             tokens = " ".join(f"{format_count(horizon):>6}" for horizon in rung.horizons)
-            lines.append(f"  {rung.name:<14}{format_count(size_of(rung.shape)):>9}  {tokens}")
+            of = told_reading(rung.reading)
+            lines.append(f"  {rung.name:<{wide}}{format_count(size_of(rung.shape)):>9}  {tokens}{of}")
         if self.held_out_compute:
             lines.append(f"  held out: the largest rung, {format_flop(self.held_out_compute)}")
+        if self.n_held_out:
+            lines.append(f"  held out: {self.n_held_out} trials, forecast before they are trained")
         return "\n".join(lines)
+
+
+def told_reading(reading: Reading) -> str:
+    """Say which mixture or how much text a rung reads; empty for the whole corpus at its own shares."""
+    if reading.weights:
+        shares = ", ".join(f"{name} {format_percent(share)}" for name, share in reading.weights.items())
+        return f"  of {shares}"
+    return f"  of {format_count(reading.unique_tokens)}" if reading.unique_tokens else ""
 
 
 def expected_size(compute: float) -> float:

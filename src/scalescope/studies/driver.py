@@ -26,6 +26,9 @@ from scalescope.studies.status import Status, Watch
 from scalescope.training.cost import tokens_trained
 from scalescope.units import format_count, format_flop
 
+TRIAL = "scalescope.training.trial:run"
+SPREAD = "scalescope.training.distributed.gang_trial:run"
+"""What a trial runs over several processes."""
 MAX_ATTEMPTS = 3
 """Times that a trial whose worker died is started; one that raises is never tried again."""
 TOLERATED_OVERRUN = 0.04
@@ -96,6 +99,7 @@ class Driver:
             slots=self.machine.slots,
             deadline=deadline,
             predicted={item.key: self._core_seconds(item) for item in self.queue},
+            taken={item.key: item.trial.layout.devices for item in self.queue},
             began={},
             share={},
         )
@@ -123,7 +127,7 @@ class Driver:
         return tokens / self._ground(item).machine.speed(trial.shape)
 
     def _submit(self) -> None:
-        while self.queue and len(self.running) < self.machine.slots:
+        while self.queue and self._fits(self.queue[0]):
             item = self.queue.pop(0)
             kept = self._affordable(item)
             if kept is None:
@@ -137,6 +141,11 @@ class Driver:
             self.pace.start(item.key)
             self.executor.submit(self._task(item))
 
+    def _fits(self, item: Planned) -> bool:
+        """Whether the slots of a trial are free; one that takes more than all runs alone."""
+        taken = sum(self.pace.slots_of(key) for key in self.running)
+        return not taken or taken + self.pace.slots_of(item.key) <= self.machine.slots
+
     def _task(self, item: Planned) -> Task:
         """Write down what a worker is to do."""
         corpus = self._ground(item).corpus
@@ -148,13 +157,15 @@ class Driver:
         needs = {}
         if self.machine.devices:
             payload["device"] = self.devices[item.key] = self._free_device()
+            payload["devices"] = list(self.machine.devices)  # of which each of several processes has one
             needs = {"gpus": len(self.machine.devices) / self.machine.slots}
         return Task(
             key=item.key,
-            function="scalescope.training.trial:run",
+            function=TRIAL if trial.layout.devices == 1 else SPREAD,
             payload=payload,
             files={"train": Path(corpus.train_file), "held_out": Path(corpus.held_out_file)},
             needs=needs,
+            processes=trial.layout.devices,
         )
 
     def _free_device(self) -> str:
@@ -252,7 +263,8 @@ class Driver:
         cheaper = [other.below(dearest * (1.01 if other.key in paired else 1)) for other in self.queue]
         others = sum(self._core_seconds(other) for other in cheaper if other is not None)
         running = self.pace.left(self.running)
-        needed = max(mine, (mine + others + running) / self.pace.slots) * self.pace.slowdown
+        alone = mine / self.pace.slots_of(item.key)
+        needed = max(alone, (mine + others + running) / self.pace.slots) * self.pace.slowdown
         return bool(time.monotonic() + needed > self.pace.deadline + TOLERATED_OVERRUN * self.span)
 
     def _tell_given_up(self) -> None:

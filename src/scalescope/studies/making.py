@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from scalescope.corpora.reading import Reading
 from scalescope.cost import Shape
 from scalescope.studies.arms import Arm
 from scalescope.studies.collect import GRID, HELD_OUT, TUNE
@@ -13,6 +14,7 @@ from scalescope.studies.design import Rung
 from scalescope.studies.planned import Planned
 from scalescope.studies.settings import Settings
 from scalescope.studies.sizes import Sizes
+from scalescope.training.distributed.support import check_layout, check_numbers
 from scalescope.training.recipe import Recipe
 from scalescope.training.trial_settings import Trial
 from scalescope.units import format_count
@@ -33,10 +35,22 @@ class Maker:
     def rung(self, arm: Arm, rung: Rung, recipe: Recipe) -> Planned:
         """Return the trial of a rung."""
         trial = self._trial(
-            arm, rung.name, rung.shape, rung.seed, rung.horizons, recipe, first_horizon=rung.first_horizon
+            arm,
+            rung.name,
+            rung.shape,
+            rung.seed,
+            rung.horizons,
+            recipe,
+            first_horizon=rung.first_horizon,
+            reading=rung.reading,
         )
         key = arm.key(f"{rung.name}-{format_count(rung.horizons[-1])}")
         return Planned(key=key, phase=GRID, trial=trial, budgets=rung.budgets, arm=arm.name)
+
+    def more(self, arm: Arm, rung: Rung, recipe: Recipe) -> Planned:
+        """Return the trial of a rung that is held out."""
+        planned = self.rung(arm, rung, recipe)
+        return replace(planned, key=f"held-out-{planned.key}", phase=HELD_OUT)
 
     def tuning(self, arm: Arm, rung: Rung, name: str, recipe: Recipe) -> Planned:
         """Return a trial that measures a rate."""
@@ -60,15 +74,22 @@ class Maker:
         recipe: Recipe,
         *,
         first_horizon: int = 0,
+        reading: Reading | None = None,
     ) -> Trial:
+        layout, shape = self.settings.layout, self.shape(arm, shape)
+        if layout.devices > 1:
+            check_layout(shape, layout)
+            check_numbers(recipe.optimizer, arm.variant.precision, layout)
         return Trial(
             name=name,
-            shape=self.shape(arm, shape),
+            shape=shape,
+            layout=layout,
             seed=seed,
             horizons=horizons,
             first_horizon=first_horizon,
             recipe=recipe,
             task=self.settings.task,
             precision=arm.variant.precision,
+            reading=reading if reading is not None and not reading.plain else arm.variant.reading,
             evaluation_tokens=self.settings.evaluation_tokens,
         )

@@ -52,11 +52,16 @@ def open_study(
     ledger = Ledger.open(folder)
     try:
         data = judged_alike(
-            {arm.name: reading.open(arm.variant.data or source, own=bool(arm.variant.data)) for arm in arms}
+            {
+                arm.name: reading.open(
+                    arm.variant.data or source, own=bool(arm.variant.data), filters=arm.variant.filters
+                )
+                for arm in arms
+            }
         )
         found = ledger.meta("identity")
         # A budget that was refused has left no design, and does not bind.
-        ledger.claim(_identity(settings, data, found), extend=extend or ledger.meta("design") is None)
+        ledger.claim(identity_of(settings, data, found), extend=extend or ledger.meta("design") is None)
         if ledger.meta("laid_for", asked(settings)) != asked(settings):
             for name in ("design", "held_out", "seconds_spent"):
                 ledger.set_meta(name, None)
@@ -77,7 +82,7 @@ def open_study(
     )
 
 
-def _identity(
+def identity_of(
     settings: Settings, data: Mapping[str, Data], found: Mapping[str, Any] | None
 ) -> dict[str, Any]:
     """What makes a study this one; only the design may change later, and only when asked.

@@ -19,6 +19,8 @@ class Pace:
     began: dict[str, float] = field(default_factory=dict)
     share: dict[str, float] = field(default_factory=dict)
     """How much of each trial under way is done."""
+    taken: dict[str, int] = field(default_factory=dict)
+    """Slots of each trial that takes more than one."""
     done_predicted: float = 0.0
     done_actual: float = 0.0
 
@@ -35,7 +37,11 @@ class Pace:
         if began is not None and completed and predicted:
             # Older trials fade, so that a change of the machine's speed is seen within a few trials.
             self.done_predicted = 0.8 * self.done_predicted + predicted
-            self.done_actual = 0.8 * self.done_actual + time.monotonic() - began
+            self.done_actual = 0.8 * self.done_actual + (time.monotonic() - began) * self.slots_of(key)
+
+    def slots_of(self, key: str) -> int:
+        """Slots that a trial takes."""
+        return self.taken.get(key, 1)
 
     @property
     def slowdown(self) -> float:
@@ -43,7 +49,7 @@ class Pace:
         now = time.monotonic()
         running = [(key, share) for key, share in self.share.items() if share > 0.1]
         predicted = self.done_predicted + sum(share * self.predicted[key] for key, share in running)
-        actual = self.done_actual + sum(now - self.began[key] for key, _ in running)
+        actual = self.done_actual + sum((now - self.began[key]) * self.slots_of(key) for key, _ in running)
         # A prior worth 20 core-seconds keeps the first small trials from deciding.
         return (actual + 20.0) / (predicted + 20.0)
 
@@ -60,7 +66,7 @@ class Pace:
     def seconds_left(self) -> float:
         """Wall seconds until the last trial ends: all slots busy, but no sooner than the longest one."""
         longest = max(
-            (predicted * (1 - self.share.get(key, 0.0)) for key, predicted in self.predicted.items()),
+            (self.left((key,)) / self.slots_of(key) for key in self.predicted),
             default=0.0,
         )
         return max(self.core_seconds_left / self.slots, longest) * self.slowdown

@@ -22,11 +22,14 @@ class Planned:
     budgets: tuple[float, ...]
     arm: str = ""
     """Name of the arm; empty in a study that varies nothing."""
+    keep: str = ""
+    """File below the study's folder for the weights that it leaves; empty to leave none."""
 
     def payload(self) -> dict[str, Any]:
         """What the ledger keeps."""
         plain: dict[str, Any] = msgspec.to_builtins(self)
         kept = {"phase": self.phase, "budgets": plain["budgets"], "trial": plain["trial"]}
+        kept |= {"keep": self.keep} if self.keep else {}
         return kept | ({"arm": self.arm} if self.arm else {})
 
     @classmethod

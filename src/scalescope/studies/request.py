@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from scalescope.cost.grids import find_grid
+from scalescope.cost.layout import Layout
 from scalescope.errors import InputError, nearest
 from scalescope.metering import Power, Tool
 from scalescope.studies.settings import MAX_EPOCHS, Settings
@@ -18,11 +19,11 @@ from scalescope.training.trial_settings import Precision, TaskName
 from scalescope.units import parse_budget
 
 EngineName = Literal["local", "ray"]
-DesignName = Literal["isoflop", "ladder"]
+DesignName = Literal["isoflop", "ladder", "mixture", "repetition", "transfer"]
 
 OPTIONS = (
     *("budget", "design", "context", "precision", "tokenizer", "text_column", "executor", "seed"),
-    *("watts", "meter", "grid"),
+    *("watts", "meter", "grid", "pretrain"),
 )
 """What the command line can say that also decides what is made."""
 
@@ -53,8 +54,14 @@ class Request:
     recipe: Recipe | None = None
     """In place of the study's own."""
     shape: ShapeOptions = field(default_factory=ShapeOptions)
+    layout: Layout = field(default_factory=Layout)
+    """How each trial is spread over processes."""
     vary: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Levers with their values, the baseline's first."""
+    target: Mapping[str, float] = field(default_factory=dict)
+    """Of a study over mixtures: weight of each source's loss; those of the recipe if empty."""
+    pretrain: str | None = None
+    """Corpus that a transfer study trains on before."""
     config: Path | None = None
     """File that some of this comes from."""
     alone: Request | None = None
@@ -93,7 +100,9 @@ class Request:
             shape=self.shape,
             task=self.task,
             max_epochs=self.max_epochs,
+            layout=self.layout,
             vary=self.vary,
+            target=self.target,
             **given,
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from scalescope.cost.layout import Layout
 from scalescope.studies.design import Kind
 from scalescope.training.levers import Variant
 from scalescope.training.recipe import Recipe
@@ -35,8 +36,12 @@ class Settings:
     """What all shapes have in place of the family's."""
     task: TaskName = "next-token"
     max_epochs: float = MAX_EPOCHS
+    layout: Layout = field(default_factory=Layout)
+    """How each trial is spread over processes."""
     vary: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Levers by name with their values as text, the baseline's first; empty in a study of one recipe."""
+    target: Mapping[str, float] = field(default_factory=dict)
+    """Of a study over mixtures: weight of each source's loss; those of the recipe if empty."""
 
     @property
     def variant(self) -> Variant:

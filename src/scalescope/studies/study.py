@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from scalescope.studies.doubts import check_epochs, doubts_of_arms, doubts_of_ep
 from scalescope.studies.driver import Driver
 from scalescope.studies.machines import machines_of
 from scalescope.studies.making import Maker
+from scalescope.studies.over_data import OVER_DATA, check_data, doubts_of_data, layout_of
 from scalescope.studies.planned import Ground, Planned
 from scalescope.studies.prepared import Ready
 from scalescope.studies.settings import Settings
@@ -45,6 +46,8 @@ RESERVE_SECONDS = 15.0
 USED_SHARE = 0.93
 """Of a time budget, what the design plans to use: trials do not pack perfectly into the slots."""
 SPENT_EVERY_SECONDS = 5.0
+LATE = 1.18
+"""Share of a time budget at which held-out trials are cut: finishing late beats no hold-out."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -118,8 +121,11 @@ class Study:
 
         per_second = USED_SHARE * ready.machine.slots
         gone = self.seconds_spent + RESERVE_SECONDS
+        layout = layout_of(self.settings, self.corpus)
         design = choose_design(
             self.settings.design,
+            lay=layout.lay,
+            extents=layout.extents,
             cost=cost,
             available=max(1.0, ((budget.seconds or 0.0) - gone) * per_second)
             if in_seconds
@@ -131,15 +137,20 @@ class Study:
             if in_seconds
             else format_flop,
         )
-        check_epochs(self._least_tokens, design, self.settings.max_epochs)
+        if design.kind in OVER_DATA:
+            check_data(self.settings, self.corpus, design)
+        else:
+            check_epochs(self._least_tokens, design, self.settings.max_epochs)
         return design
 
     def grid(self, design: Design, ready: Ready) -> None:
         """Train everything but the held-out rung."""
         deadline = self._grid_deadline(design, ready)
-        self._later = self._held_out_seconds(design.held_out_compute, design, ready)
+        self._later = self._later_seconds(design, ready)
         self._run(ready, ready.planned(design), deadline)
-        doubts = doubts_of_epochs(self._least_tokens, design)
+        over_data = design.kind in OVER_DATA
+        doubts = doubts_of_data(self.settings, self.corpus, design) if over_data else []
+        doubts += [] if over_data else doubts_of_epochs(self._least_tokens, design)
         if self.settings.vary:
             doubts += [*doubts_of_span(design), *doubts_of_leaks(self.data)]
             doubts += doubts_of_arms(self.ledger, ready.planned(design), self.arms)
@@ -169,8 +180,17 @@ class Study:
         ]
         deadline = None
         if self.settings.budget.seconds is not None:
-            # The rung was cut to fit; should the machine slow down now, finishing late beats no hold-out.
-            deadline = self.started + 1.18 * self.settings.budget.seconds - RESERVE_SECONDS
+            deadline = self.started + LATE * self.settings.budget.seconds - RESERVE_SECONDS
+        self._run(ready, planned, deadline)
+
+    def more(self, ready: Ready, rungs: Sequence[Rung]) -> None:
+        """Train rungs of a study over data that no fit may use."""
+        arm, self._later = self.arms[0], 0.0
+        deadline = None
+        if self.settings.budget.seconds is not None:
+            deadline = self.started + LATE * self.settings.budget.seconds - RESERVE_SECONDS
+        tuned = ready.tuned[arm.name]
+        planned = [ready.maker.more(arm, rung, tuned.at(rung.shape.width)) for rung in rungs]
         self._run(ready, planned, deadline)
 
     def draft(self) -> tuple[Design, str]:
@@ -231,7 +251,7 @@ class Study:
             machines=machines,
             tuned={arm.name: Tuned(recipe=arm.variant.recipe) for arm in self.arms},
             maker=self.maker,
-            held_out_seeds=max(1, min(self.settings.held_out_seeds, slots)),
+            held_out_seeds=max(1, min(self.settings.held_out_seeds, slots // self.settings.layout.devices)),
         )
 
     @property
@@ -266,10 +286,21 @@ class Study:
         """Return when the grid must end, so that the held-out rung has its share of the time."""
         if self.settings.budget.seconds is None:
             return None
-        held_out = self._held_out_seconds(design.held_out_compute, design, ready)
+        held_out = self._later_seconds(design, ready)
         left = self.settings.budget.seconds - self.seconds_spent - RESERVE_SECONDS
-        share = 1 - held_out * ready.held_out_seeds / ready.cost(design, ready.seconds)
+        seeds = ready.held_out_seeds * self.settings.layout.devices
+        side_by_side = ready.machine.slots if design.n_held_out else seeds
+        share = 1 - held_out * side_by_side / ready.cost(design, ready.seconds)
         return time.monotonic() + max(1.0, left * share)
+
+    def _later_seconds(self, design: Design, ready: Ready) -> float:
+        """Wall seconds of what is held out."""
+        if not design.n_held_out:
+            return self._held_out_seconds(design.held_out_compute, design, ready)
+        in_all = design.held_out_seconds(
+            lambda shape: ready.seconds(self.arms[0], shape), ready.recipe, self.settings.evaluation_tokens
+        )
+        return in_all / ready.machine.slots
 
     def _held_out_seconds(self, compute: float, design: Design, ready: Ready) -> float:
         """Seconds of one trial of a held-out rung; 0 where none is held out."""
@@ -278,7 +309,7 @@ class Study:
         size = size_of(design.held_out_guess()) * (compute / design.held_out_compute) ** 0.5
         shape = design.sizes.nearest(size)
         tokens = ready.tokens(shape, (round(compute / (6 * size_of(shape))),))
-        return tokens / ready.seconds(self.arms[0], shape)
+        return tokens / ready.seconds(self.arms[0], shape) / self.settings.layout.devices
 
     def _run(self, ready: Ready, planned: list[Planned], deadline: float | None) -> None:
         driver = self._driver(ready)

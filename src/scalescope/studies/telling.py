@@ -11,7 +11,15 @@ from scalescope.studies.design import Design
 from scalescope.studies.prepared import Ready
 from scalescope.studies.settings import Settings
 from scalescope.studies.sizes import size_of
+from scalescope.training.trial_settings import TaskName
 from scalescope.units import format_count, format_flop, format_seconds
+
+UNITS: Mapping[TaskName, str] = {
+    "next-token": "",
+    "masked": "a loss is nats per masked token",
+    "images": "a token is a patch of an image, a loss is nats per image",
+}
+"""What tokens and losses mean in a task; nothing where they mean what they say."""
 
 
 def told_cost(design: Design, ready: Ready, reserve: float) -> str:
@@ -19,6 +27,7 @@ def told_cost(design: Design, ready: Ready, reserve: float) -> str:
     seconds = ready.cost(design, ready.seconds)
     flop = len(ready.arms) * sum(rung.compute for rung in design.rungs)
     flop += ready.held_out_seeds * design.held_out_compute
+    flop += design.n_held_out * max(rung.compute for rung in design.rungs)
     threads = f"{ready.machine.threads} thread each"
     places = f" on {', '.join(ready.machine.devices)}" if ready.machine.devices else ""
     return (
@@ -63,6 +72,8 @@ def facts_of(
         "Compute": "C = 6 N D, N counting blocks and output head, of experts those that a token meets; "
         "compute_exact has the exact one",
     }
+    if units := UNITS[settings.task]:
+        facts["Units"] = units
     if settings.vary:
         facts["Variants"] = f"{told(settings.vary)}; the first is the baseline"
         return facts

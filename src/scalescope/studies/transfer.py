@@ -1,64 +1,51 @@
-r"""What pre-training on one text is worth on another, after Hernandez et al. (2021).
+r"""Which runs tell what pre-training on one text is worth on another, after Hernandez et al. (2021).
 
 Each shape is trained on the source once and its weights are kept; then on the target, from these weights for
-few tokens, and from scratch for these and for many more. A fine-tuned loss is looked up on the scratch curve
-of its shape: the text that scratch needs for it, less the text that was used, is what pre-training is worth,
-:math:`D_T = D_{scratch}(L) - D_F`, the target of the law `data-transferred`
-(https://arxiv.org/abs/2102.01293, eq. 1.1). Where the paper repeats a small text until the loss rises again,
-every run here reads its text once and is cooled down: fine-tuned and scratch runs alike.
-
-A study must record of each point: `params_nonembedding`, `tokens`, `characters`, `tokens_pretraining`, `loss`
-and `seed`, which trials on a text do.
+few tokens, and from scratch for these and for many more (https://arxiv.org/abs/2102.01293). Where the paper
+repeats a small text until the loss rises again, every run here reads its text once and is cooled down:
+fine-tuned and scratch runs alike. The dearest fine-tuned run of the largest shape is held out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-import numpy as np
-import numpy.typing as npt
+import msgspec
 
 from scalescope.cost import Shape
 from scalescope.errors import InputError
-from scalescope.points import Finding, Runs
+from scalescope.studies.collect import HELD_OUT, TUNE
 from scalescope.studies.planned import Planned
+from scalescope.studies.sizes import size_of
 from scalescope.training.recipe import Recipe
-from scalescope.training.trial_settings import Trial
+from scalescope.training.trial_settings import Precision, Trial
+from scalescope.units import format_count, format_flop
 
-PRETRAIN, TUNE, SCRATCH = "pretrain", "tune", "scratch"
-"""Phases: the second needs the weights of the first."""
-REACH = 8.0
+PRETRAIN, FINE_TUNE, SCRATCH = "pretrain", "fine-tune", "scratch"
+"""Phases, and names of the arms; the last two have rates of their own."""
+WEIGHTS = "weights"
+"""Folder of the study that holds what pre-training leaves."""
+REACH = 6.0
 """Longest scratch run over the longest fine-tuning."""
 RATIO = 2.0
 """Between the scratch runs that go beyond."""
-UNREACHED, WORTHLESS = "TRN131", "TRN132"
-"""A fine-tuned loss that no scratch run reaches; one that scratch reaches with no more text."""
-
-_COLUMNS = (
-    *("params", "params_nonembedding", "tokens", "tokens_pretraining"),
-    *("characters", "characters_transferred", "loss", "seed"),
-)
-_Row = Mapping[str, Any]
-_Numbers = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Leg:
-    """One trial of a transfer study."""
+class Legs:
+    """All trials of a transfer study."""
 
-    planned: Planned
-    source: bool
-    """Whether it reads the source and not the target."""
-    keep: Path | None = None
-    """Where its weights are to be kept (`keep` of the trial's payload)."""
+    pretrained: tuple[Planned, ...]
+    fine_tuned: tuple[Planned, ...]
+    scratch: tuple[Planned, ...]
+    held_out: tuple[Planned, ...]
+    """Fine-tunings of the largest shape on the most tokens, a seed each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transfer:
-    """Which runs a transfer study makes.
+    """The design of a transfer study.
 
     Raises
     ------
@@ -66,15 +53,20 @@ class Transfer:
         If the counts of tokens do not rise, or there are no shapes.
     """
 
+    schema: ClassVar[str] = "scalescope.transfer-design/1"
+
     shapes: tuple[Shape, ...]
+    """Smallest first."""
     pretraining: tuple[int, ...]
     """Tokens of the source, for each shape."""
     tokens: tuple[int, ...]
     """Of the target, ascending: each is a point of fine-tuning and one from scratch."""
     seeds: tuple[int, ...] = (0,)
     recipe: Recipe = field(default_factory=Recipe)
-    tuning_rate: float = 1.0
-    """Learning rates of fine-tuning over those of training."""
+    """Of pre-training and of training from scratch."""
+    tuning: Recipe = field(default_factory=Recipe)
+    """Of fine-tuning."""
+    precision: Precision = "fp32"
     evaluation_tokens: int = 131_072
 
     def __post_init__(self) -> None:
@@ -90,6 +82,11 @@ class Transfer:
             )
 
     @property
+    def reach(self) -> float:
+        """Longest scratch run over the longest fine-tuning."""
+        return REACH
+
+    @property
     def scratch_tokens(self) -> tuple[int, ...]:
         """Tokens of the points from scratch: those of fine-tuning and longer ones."""
         last, further = self.tokens[-1], []
@@ -98,128 +95,92 @@ class Transfer:
             further.append(last)
         return (*self.tokens, *further)
 
-    def legs(self, folder: Path) -> tuple[Leg, ...]:
-        """Return all trials, those of `PRETRAIN` first; weights go into `folder`."""
+    def legs(self) -> Legs:
+        """Return all trials; files of weights are named below the folder of the study."""
         every = [
-            (shape, tokens, seed)
-            for shape, tokens in zip(self.shapes, self.pretraining, strict=True)
+            (shape, before, seed)
             for seed in self.seeds
+            for shape, before in zip(self.shapes, self.pretraining, strict=True)
         ]
-        first = [self._leg(PRETRAIN, *one, (one[1],), folder) for one in every]
-        tuned = [self._leg(TUNE, *one, self.tokens, folder) for one in every]
-        scratch = [self._leg(SCRATCH, *one, self.scratch_tokens, folder) for one in every]
-        return (*first, *tuned, *scratch)
+        tuned = [self._leg(FINE_TUNE, *one, self.tokens) for one in every]
+        largest = max(self.shapes, key=size_of)
+        kept = [leg.below(leg.budgets[-1]) if leg.trial.shape == largest else leg for leg in tuned]
+        return Legs(
+            pretrained=tuple(self._leg(PRETRAIN, *one, (one[1],)) for one in every),
+            fine_tuned=tuple(leg for leg in kept if leg is not None),
+            scratch=tuple(self._leg(SCRATCH, *one, self.scratch_tokens) for one in every),
+            held_out=tuple(_dearest(leg) for leg in tuned if leg.trial.shape == largest),
+        )
 
-    def _leg(
-        self, phase: str, shape: Shape, before: int, seed: int, horizons: tuple[int, ...], folder: Path
-    ) -> Leg:
+    def tried_tokens(self, arm: str) -> int:
+        """Return on how much text the smallest shape tries its rates.
+
+        Scratch on the longest that is fine-tuned on, fine-tuning in the middle of its counts.
+        """
+        return self.tokens[-1] if arm == SCRATCH else self.tokens[len(self.tokens) // 2]
+
+    def trying(self, arm: str, name: str, recipe: Recipe) -> Planned:
+        """Return a trial of a rate; `arm` is `FINE_TUNE` or `SCRATCH`."""
+        leg = self._leg(arm, self.shapes[0], self.pretraining[0], self.seeds[0], (self.tried_tokens(arm),))
+        trial = replace(leg.trial, name=name, recipe=recipe)
+        return replace(leg, key=f"{arm}/{name}", phase=TUNE, trial=trial)
+
+    def _leg(self, phase: str, shape: Shape, before: int, seed: int, horizons: tuple[int, ...]) -> Planned:
         name = f"d{shape.width}-L{shape.n_layers}-s{seed}"
-        weights = folder / f"{name}-{before}.safetensors"
-        tuned = phase == TUNE
-        rate = self.recipe.rate * (self.tuning_rate if tuned else 1.0)
+        weights = f"{WEIGHTS}/{name}-{before}.safetensors"
+        tuned = phase == FINE_TUNE
         trial = Trial(
-            name=f"{phase}-{name}",
+            name=name,
             shape=shape,
             seed=seed,
             horizons=horizons,
-            recipe=replace(self.recipe, rate=rate),
-            start=str(weights) if tuned else "",
+            first_horizon=horizons[0],
+            recipe=self.tuning if tuned else self.recipe,
+            precision=self.precision,
+            start=weights if tuned else "",
             evaluation_tokens=self.evaluation_tokens,
         )
-        budgets = tuple(6.0 * shape.params_matmul * tokens for tokens in horizons)
-        planned = Planned(key=trial.name, phase=phase, trial=trial, budgets=budgets, arm=phase)
-        return Leg(planned=planned, source=phase == PRETRAIN, keep=weights if phase == PRETRAIN else None)
-
-
-def transferred(points: Sequence[_Row]) -> Runs:
-    """Turn the points on the target into a table for the laws `data-transferred` and `transfer`.
-
-    Parameters
-    ----------
-    points
-        Of fine-tuning, with `tokens_pretraining`, and from scratch, without it or with 0; any order.
-
-    Returns
-    -------
-    Runs
-        A row each fine-tuned point; `characters_transferred` is nan where it cannot be told, and `findings`
-        count these.
-
-    Raises
-    ------
-    InputError
-        If no fine-tuned point has a scratch curve of at least two points of its shape.
-    """
-    tuned = [row for row in points if row.get("tokens_pretraining", 0) > 0]
-    rows, unreached, worthless = [], 0, 0
-    for row in tuned:
-        curve = _scratch_curve(points, row)
-        if curve is None:
-            continue
-        needed = _text_for(row["loss"], *curve)
-        unreached += bool(np.isinf(needed))
-        worth = needed - row["characters"]
-        worthless += bool(worth <= 0)
-        rows.append({**row, "characters_transferred": worth if 0 < worth < np.inf else np.nan})
-    if not rows:
-        raise InputError(
-            f"none of the {len(tuned)} fine-tuned points has runs from scratch of its shape",
-            hint="Run the scratch twins first; at least two points each.",
+        return Planned(
+            key=f"{phase}/{name}-{format_count(horizons[-1])}",
+            phase=phase,
+            trial=trial,
+            budgets=tuple(6.0 * size_of(shape) * tokens for tokens in horizons),
+            arm=phase,
+            keep=weights if phase == PRETRAIN else "",
         )
-    return Runs(
-        columns={name: np.array([float(row.get(name, np.nan)) for row in rows]) for name in _COLUMNS},
-        names=tuple(str(row.get("name", place)) for place, row in enumerate(rows)),
-        count="params_nonembedding",
-        findings=tuple(_findings(unreached, worthless, len(rows))),
-    )
 
-
-def _scratch_curve(points: Sequence[_Row], row: _Row) -> tuple[_Numbers, _Numbers] | None:
-    """Return text and loss of the scratch runs of a row's shape, seeds averaged, the loss never rising."""
-    same = ("width", "n_layers", "params")
-    twins = [
-        one
-        for one in points
-        if not one.get("tokens_pretraining") and all(one.get(name) == row.get(name) for name in same)
-    ]
-    text = np.unique([one["characters"] for one in twins])
-    if len(text) < 2:
-        return None
-    loss = [np.mean([one["loss"] for one in twins if one["characters"] == size]) for size in text]
-    return text, np.minimum.accumulate(np.array(loss, dtype=np.float64))
-
-
-def _text_for(loss: float, text: _Numbers, curve: _Numbers) -> float:
-    """Return the text that scratch needs for a loss, between its points on a double logarithmic line.
-
-    Infinite below the curve; above it the shortest text, which is more than is needed.
-    """
-    if loss < curve[-1]:
-        return float("inf")
-    if loss >= curve[0]:
-        return float(text[0])
-    falling = np.concatenate(([True], np.diff(curve) < 0))
-    x, y = np.log(curve[falling])[::-1], np.log(text[falling])[::-1]
-    return float(np.exp(np.interp(np.log(loss), x, y)))
-
-
-def _findings(unreached: int, worthless: int, n_rows: int) -> list[Finding]:
-    found = []
-    if unreached:
-        found.append(
-            Finding(
-                code=UNREACHED,
-                text=f"{unreached} of {n_rows} fine-tuned losses are below all runs from scratch; what "
-                "pre-training is worth there is not known.",
-                hint="Train longer from scratch.",
+    def summary(self) -> str:
+        """The design as text, a line a shape."""
+        legs = self.legs()
+        n_trials = sum(len(one) for one in (legs.pretrained, legs.fine_tuned, legs.scratch, legs.held_out))
+        counts = " ".join(format_count(one) for one in self.tokens)
+        longest = format_count(self.scratch_tokens[-1])
+        lines = [
+            f"transfer design: {n_trials} trials, {len(self.seeds)} seeds",
+            f"  fine-tuned on {counts} tokens of the new text, from scratch up to {longest}",
+        ]
+        for shape, before in zip(self.shapes, self.pretraining, strict=True):
+            name = f"d{shape.width}-L{shape.n_layers}"
+            lines.append(
+                f"  {name:<10}{format_count(size_of(shape)):>9}  pre-trained on {format_count(before)} tokens"
             )
-        )
-    if worthless:
-        found.append(
-            Finding(
-                code=WORTHLESS,
-                text=f"In {worthless} of {n_rows} points scratch does as well on the same text or less.",
-                hint="Pre-training was worth nothing: the texts are too far apart, or the rate is wrong.",
-            )
-        )
-    return found
+        largest = legs.held_out[0]
+        told = f"{format_count(largest.trial.horizons[-1])} tokens, {format_flop(largest.budgets[-1])}"
+        return "\n".join([*lines, f"  held out: {largest.trial.name}, {told}"])
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready values; `from_dict` reads them back."""
+        plain: dict[str, Any] = msgspec.to_builtins(self)
+        return {"schema": self.schema, **plain}
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Transfer:
+        """Read what `to_dict` wrote."""
+        plain = {name: value for name, value in data.items() if name != "schema"}
+        return msgspec.convert(plain, cls, strict=False)
+
+
+def _dearest(leg: Planned) -> Planned:
+    """Return a trial with its last horizon alone, held out; it warms up as the others do."""
+    trial = replace(leg.trial, horizons=leg.trial.horizons[-1:])
+    return replace(leg, key=f"held-out/{leg.key}", phase=HELD_OUT, trial=trial, budgets=leg.budgets[-1:])

@@ -18,7 +18,9 @@ from scalescope.studies.arms import Arm
 from scalescope.studies.collect import TUNE
 from scalescope.studies.design import Design, Rung, Speed, seconds_of
 from scalescope.studies.driver import Driver
+from scalescope.studies.mixing import tuned_mixture
 from scalescope.studies.planned import Planned
+from scalescope.studies.repeating import tuned_repetition
 from scalescope.studies.sizes import size_of
 from scalescope.training.recipe import Recipe
 from scalescope.units import format_count, format_factor
@@ -64,6 +66,10 @@ def tuned_rung(design: Design) -> Rung:
 
 def tuned_rungs(design: Design) -> tuple[Rung, ...]:
     """Return the rungs on which a study measures its rates, each with one run."""
+    if design.kind == "mixture":
+        return (tuned_mixture(design),)
+    if design.kind == "repetition":
+        return (tuned_repetition(design),)
     if design.kind != "comparison":
         return (tuned_rung(design),)
     rungs = [rung for rung in design.rungs if rung.seed == design.rungs[0].seed]

@@ -10,10 +10,8 @@ number.
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -23,15 +21,26 @@ from torch import Tensor, nn
 
 from scalescope.errors import InputError, RunError
 from scalescope.executors.cache import digest_file
-from scalescope.points import Finding, digest_of
+from scalescope.points import Finding
+from scalescope.training.sealed import (
+    DAMAGED,
+    KEPT,
+    MANIFEST,
+    found_in,
+    part_of,
+    passed_over,
+    place_of,
+    put_in_place,
+    read_sealed,
+    sync,
+    write_sealed,
+)
 from scalescope.training.trees import join_tree, split_tree
 from scalescope.training.weights import About, load_weights, put_weights, save_weights, weights_of
 
-MANIFEST, WEIGHTS, STATE = "checkpoint.json", "weights.safetensors", "state.safetensors"
-KEPT = 2
-"""Checkpoints that stay."""
-DAMAGED = "TRN130"
-"""A checkpoint was damaged and the one before it used."""
+__all__ = ["DAMAGED", "KEPT", "MANIFEST", "Checkpoint", "Resumable", "load_checkpoint", "save_checkpoint"]
+
+WEIGHTS, STATE = "weights.safetensors", "state.safetensors"
 
 
 class Resumable(Protocol):
@@ -109,24 +118,19 @@ def save_checkpoint(
     RunError
         If it cannot be written; those before are still there.
     """
-    place = folder / f"step-{step:09d}"
-    part = folder / f".{place.name}.part"
+    place = place_of(folder, step)
+    part = part_of(place)
     try:
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
         _write(part, engine, about, {"step": step, "sequences": sequences, "notes": dict(notes or {})})
-        if place.exists():
-            shutil.rmtree(place)
-        part.rename(place)
-        _sync(folder)
+        put_in_place(part, place)
     except OSError as error:
         shutil.rmtree(part, ignore_errors=True)
         raise RunError(
             f"cannot write the checkpoint {place}: {error.strerror or error}",
             hint="Free some space, or keep checkpoints elsewhere.",
         ) from None
-    for old in _found(folder)[KEPT:]:
-        shutil.rmtree(old, ignore_errors=True)
     return place
 
 
@@ -141,9 +145,9 @@ def load_checkpoint(folder: Path) -> Checkpoint | None:
         If there are some and none is whole.
     """
     causes: list[tuple[str, str]] = []
-    for place in _found(folder):
+    for place in found_in(folder):
         try:
-            return _read(place, tuple(_passed_over(causes, place)))
+            return _read(place, tuple(passed_over(causes, place)))
         except (InputError, OSError, ValueError, KeyError, TypeError) as error:
             causes.append((place.name, " ".join(str(error).split())[:200]))
     if causes:
@@ -154,20 +158,6 @@ def load_checkpoint(folder: Path) -> Checkpoint | None:
     return None
 
 
-def _found(folder: Path) -> list[Path]:
-    """Return the folders of checkpoints, the newest first."""
-    return sorted((path for path in folder.glob("step-*") if path.is_dir()), reverse=True)
-
-
-def _passed_over(causes: list[tuple[str, str]], used: Path) -> Iterator[Finding]:
-    for name, cause in causes:
-        yield Finding(
-            code=DAMAGED,
-            text=f"The checkpoint {name} is damaged ({cause}); {used.name} was used.",
-            hint="The steps between are trained again; check the disk.",
-        )
-
-
 def _write(place: Path, engine: Resumable, about: About, plain: dict[str, Any]) -> None:
     from safetensors.torch import save_file
 
@@ -176,23 +166,16 @@ def _write(place: Path, engine: Resumable, about: About, plain: dict[str, Any]) 
     tree, tensors = split_tree({"state": tuple(state), "generator": torch.get_rng_state()}, "run")
     save_file(tensors, place / STATE)
     files = {name: digest_file(place / name) for name in (WEIGHTS, STATE)}
-    text = json.dumps({"schema": Checkpoint.schema, **plain, "files": files, "tree": tree}, allow_nan=False)
-    # The first line is the SHA-256 of the second.
-    (place / MANIFEST).write_text(f'"{digest_of(text.encode())}"\n{text}\n', encoding="utf-8")
-    for name in (WEIGHTS, STATE, MANIFEST):
-        _sync(place / name)
-    _sync(place)
+    for name in files:
+        sync(place / name)
+    write_sealed(place / MANIFEST, {"schema": Checkpoint.schema, **plain, "files": files, "tree": tree})
+    sync(place)
 
 
 def _read(place: Path, findings: tuple[Finding, ...]) -> Checkpoint:
     from safetensors.torch import load_file
 
-    digest, text, *_ = (place / MANIFEST).read_text(encoding="utf-8").split("\n")
-    if json.loads(digest) != digest_of(text.encode()):
-        raise ValueError(f"{MANIFEST} is not what was written")
-    data = json.loads(text)
-    if data["schema"] != Checkpoint.schema:
-        raise ValueError(f"it is a {data['schema']}, not a {Checkpoint.schema}")
+    data = read_sealed(place / MANIFEST, Checkpoint.schema)
     for name, written in data["files"].items():
         if digest_file(place / name) != written:
             raise ValueError(f"{name} is not what was written")
@@ -208,12 +191,3 @@ def _read(place: Path, findings: tuple[Finding, ...]) -> Checkpoint:
         notes=data["notes"],
         findings=findings,
     )
-
-
-def _sync(path: Path) -> None:
-    """Wait until a file or a folder is on the disk."""
-    number = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)

@@ -117,18 +117,21 @@ class LocalEngine:
             return first_not_finite(self.model, batch.to(self.device).inputs)
 
     def snapshot(self) -> Kept:
-        """Copy weights and optimiser states."""
+        """Copy weights, optimiser states and the scale of fp16 gradients."""
         weights = [tensor.detach().clone() for tensor in self._state()]
-        return weights, [_copy(optimizer.state_dict()) for optimizer in self.optimizers]
+        states = [_copy(optimizer.state_dict()) for optimizer in self.optimizers]
+        return weights, states, self.numbers.state()
 
     def restore(self, kept: Kept) -> None:
         """Go back to a snapshot."""
-        weights, states = kept
+        weights, states, *numbers = kept
         with torch.no_grad():
             for tensor, weight in zip(self._state(), weights, strict=True):
                 tensor.copy_(weight)
         for optimizer, state in zip(self.optimizers, states, strict=True):
             optimizer.load_state_dict(state)
+        if numbers:  # absent from checkpoints of before
+            self.numbers.put(numbers[0])
 
     def _state(self) -> list[Tensor]:
         """Parameters, and what a step changes beside them: biases of routers."""

@@ -64,6 +64,15 @@ class Numbers:
             self._scaler.unscale_(optimizer)
         self._scaler.update()
 
+    def state(self) -> dict[str, Any]:
+        """Return the scale of the gradients and how long it has held; empty where there is none."""
+        return {} if self._scaler is None else self._scaler.state_dict()
+
+    def put(self, state: dict[str, Any]) -> None:
+        """Go back to what `state` returned."""
+        if self._scaler is not None and state:
+            self._scaler.load_state_dict(state)
+
     def tolerates(self, loss: float, norm: float) -> bool:
         """Whether a gradient that is not finite only means that its scale was too large."""
         return (

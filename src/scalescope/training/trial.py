@@ -111,8 +111,14 @@ class Training:
         torch.manual_seed(self.trial.seed)
         self.engine = self.make_engine()
         self.sequences = self.n_steps = 0
+        self.went_on = False
         self.curve = Curve(self.trial.shape.context)
         self.spikes = SpikeDetector()
+
+    def go_on(self, *, sequences: int, steps: int) -> None:
+        """Stand where a checkpoint was made, the engine being brought there; of a trial of one horizon."""
+        self.sequences, self.n_steps, self.went_on = sequences, steps, True
+        self.trained_tokens = self.position
 
     @property
     def position(self) -> int:
@@ -150,7 +156,7 @@ class Training:
 
     def _run_alone(self, horizon: int, *, last: bool) -> bool:  # noqa: ARG002
         """Train from scratch to a horizon, and measure; False out of time."""
-        if self.sequences:
+        if self.sequences and not self.went_on:
             self._begin()
         warmup = self.trial.recipe.warmup_tokens(self.trial.shape, horizon)
         if not self._steps(horizon, whole(self.trial.recipe, warmup, horizon)):

@@ -14,8 +14,11 @@ if TYPE_CHECKING:
     from scalescope.workflow.benching import bench, bench_contents, positions_of, predict_bench, write_bench
     from scalescope.workflow.comparing import compare_levers, run_comparison, write_levers
     from scalescope.workflow.job import draft, run_study, study, suggest
+    from scalescope.workflow.mixing import run_mixture, write_mixtures
     from scalescope.workflow.opening import requested
     from scalescope.workflow.progress import Progress, Watch
+    from scalescope.workflow.repeating import run_repetition, write_repetition
+    from scalescope.workflow.transferring import draft_transfer, run_transfer, write_transfer
 
 __all__ = [
     "Progress",
@@ -26,16 +29,23 @@ __all__ = [
     "contents_of",
     "demo",
     "draft",
+    "draft_transfer",
     "positions_of",
     "predict_bench",
     "requested",
     "run_comparison",
+    "run_mixture",
+    "run_repetition",
     "run_study",
+    "run_transfer",
     "study",
     "suggest",
     "write_all",
     "write_bench",
     "write_levers",
+    "write_mixtures",
+    "write_repetition",
+    "write_transfer",
 ]
 
 __getattr__ = defer(
@@ -53,11 +63,18 @@ __getattr__ = defer(
         "predict_bench": "benching:predict_bench",
         "requested": "opening:requested",
         "run_comparison": "comparing:run_comparison",
+        "run_mixture": "mixing:run_mixture",
+        "run_repetition": "repeating:run_repetition",
+        "run_transfer": "transferring:run_transfer",
+        "draft_transfer": "transferring:draft_transfer",
+        "write_transfer": "transferring:write_transfer",
         "run_study": "job:run_study",
         "study": "job:study",
         "suggest": "job:suggest",
         "write_all": "analysis:write_all",
         "write_bench": "benching:write_bench",
         "write_levers": "comparing:write_levers",
+        "write_mixtures": "mixing:write_mixtures",
+        "write_repetition": "repeating:write_repetition",
     },
 )

@@ -130,6 +130,11 @@ def run_study(request: Request, watch: Watch | None = None) -> Contents:
             f"this study varies {', '.join(request.vary)}",
             hint="Variants are compared by `scalescope.compare_levers`, which `--vary` calls.",
         )
+    if request.design in ("mixture", "repetition", "transfer"):
+        raise InputError(
+            f"a study of {request.design} answers another question",
+            hint=f"Call `scalescope.workflow.run_{request.design}`, as the command line does.",
+        )
     budgets = [parse_flop(target) for target in request.targets]
     from scalescope.studies.collect import told_energy
 
@@ -144,7 +149,7 @@ def run_study(request: Request, watch: Watch | None = None) -> Contents:
         energy = told_energy(work.ledger, request.grid)
         contents = contents_of(
             work.runs(),
-            title=f"How transformers scale on {work.corpus.name}",
+            title=_title(work),
             seed=request.seed,
             targets=budgets or None,
             noted=noted,
@@ -156,6 +161,14 @@ def run_study(request: Request, watch: Watch | None = None) -> Contents:
         work.ledger.set_meta("seconds_spent", work.seconds_spent)
         write_all(contents, request.out)
     return contents
+
+
+def _title(work: Study) -> str:
+    """Words for the page, with what tokens and losses are where they are not those of a text."""
+    from scalescope.studies.telling import UNITS
+
+    units = UNITS[work.settings.task]
+    return f"How transformers scale on {work.corpus.name}" + (f" ({units})" if units else "")
 
 
 def _curves(work: Study) -> list[Curve]:

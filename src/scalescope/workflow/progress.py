@@ -72,6 +72,8 @@ class Watcher:
 
 def quick_estimate(work: Study) -> str:
     """Return what the points so far say, in a few words; empty while they say nothing."""
+    if work.settings.design in ("mixture", "repetition"):
+        return ""
     if len(work.arms) > 1:
         return quick_comparison(work)
     try:

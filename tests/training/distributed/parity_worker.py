@@ -15,6 +15,8 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+from checkpoint_checks import kept as saved
+from checkpoint_checks import next_step
 from parity_cases import CASES, Case
 from torch.distributed.tensor import DTensor
 from torch.nn.utils import clip_grad_norm_
@@ -79,6 +81,7 @@ def check(case: Case) -> dict[str, float]:
          if name.endswith("router.bias")] or [0.0]
     )  # fmt: skip
     before = whole(next(iter(engine.params))).clone()
+    errors |= saved(case, engine) | next_step(case, engine, batch, CLIP, Z_LOSS)
     engine.restore(kept)
     moved = away(before, whole(next(iter(engine.params))))
     errors["restored"] = away(engine.losses(batch), each_of(drawn(trial), batch))

@@ -17,6 +17,8 @@ torch = pytest.importorskip("torch", reason="needs the extra train")
 pytestmark = [pytest.mark.torch, pytest.mark.slow]
 
 EXACT = 1e-5
+NEXT = 1e-6
+"""Of the loss after a checkpoint was read."""
 HALF = {"each": 2e-3, "loss": 2e-3, "norm": 2e-3, "gradients": 0.1}
 """Under bf16, whose numbers have eight bits; weights, gradients and sums stay in fp32."""
 LIMIT_S = 420
@@ -58,6 +60,22 @@ def test_a_layout_trains_as_one_process_does(results, processes, case):
     limits = HALF if case.precision == "bf16" else dict.fromkeys(exact, EXACT)
     assert {name: errors[name] for name, limit in limits.items() if not errors[name] < limit} == {}
     assert errors["moved"] > 100 * EXACT
+
+
+@pytest.mark.parametrize(("processes", "case"), list(cases()))
+def test_a_checkpoint_of_a_layout_is_read_by_others_and_by_one_process(results, processes, case):
+    errors = results(processes)[str(case)]
+    assert errors["kept"] == 0 and errors.get("resharded", 0) == 0
+    if case.precision == "fp32":
+        assert errors["next loss"] < NEXT and errors["next step"] < EXACT
+
+
+@pytest.mark.parametrize(
+    "processes", [pytest.param(n, marks=pytest.mark.xdist_group(f"parity-{n}")) for n in CASES]
+)
+def test_most_layouts_go_on_from_the_checkpoint_of_another(results, processes):
+    found = [one for one in results(processes).values() if "resharded" in one]
+    assert len(found) >= len(CASES[processes]) // 2
 
 
 @pytest.mark.parametrize(

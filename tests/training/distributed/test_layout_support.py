@@ -17,7 +17,7 @@ from scalescope.cost.layout import parse_layout  # noqa: E402
 from scalescope.errors import InputError  # noqa: E402
 from scalescope.training.distributed.context_parallel import own_tokens  # noqa: E402
 from scalescope.training.distributed.mesh import check_world  # noqa: E402
-from scalescope.training.distributed.support import check_layout  # noqa: E402
+from scalescope.training.distributed.support import check_layout, check_numbers  # noqa: E402
 
 
 @pytest.mark.parametrize(
@@ -60,3 +60,17 @@ def test_ranks_of_a_sequence_have_every_token_once_and_equal_work(parts):
     own = [own_tokens(16, parts, part) for part in range(parts)]
     assert torch.cat(own).sort().values.tolist() == list(range(16))
     assert len({int((places + 1).sum()) for places in own}) == 1
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "precision", "layout", "told"),
+    [
+        ("adafactor", "fp32", "fsdp=2", "adafactor needs whole matrices"),
+        ("adafactor", "fp32", "tp=2", "adafactor needs whole matrices"),
+        ("adamw", "fp16", "dp=2", "does not compute in fp16"),
+    ],
+)
+def test_optimisers_and_precisions_that_cannot_be_spread_are_refused(optimizer, precision, layout, told):
+    with pytest.raises(InputError, match=told):
+        check_numbers(optimizer, precision, parse_layout(layout))
+    check_numbers(optimizer, "bf16", parse_layout("pp=2"))

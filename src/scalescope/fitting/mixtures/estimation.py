@@ -4,7 +4,9 @@ The mixture that looks best on some runs looks better than it is, since it was c
 seen in the resamples: each chooses a mixture of its own, and what it expects there is compared with what the
 laws that it was drawn from say. The intervals of the best loss and of its gain over rivals are the basic
 bootstrap of that difference, which takes the optimism out (Efron 1983,
-https://doi.org/10.1080/01621459.1983.10477973).
+https://doi.org/10.1080/01621459.1983.10477973). Where all mixtures are equally good that is not enough, since
+the laws then have no optimum to resample around: so the same study is also simulated without any difference
+between mixtures, and a gain counts only if few of these show as large a one.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import numpy as np
 
 from scalescope.errors import InputError, nearest
 from scalescope.fitting.checks import check_options
+from scalescope.fitting.criterion import Criterion
 from scalescope.fitting.estimation import fit
 from scalescope.fitting.mixtures.doubts import doubts_of
 from scalescope.fitting.mixtures.result import MixtureForecast, Mixtures, Rival, SourceLaw
@@ -24,6 +27,8 @@ from scalescope.fitting.mixtures.search import lowest
 from scalescope.fitting.result import Fit
 from scalescope.points import Array, Estimate, Provenance, Runs, digest_of
 
+CRITERION = Criterion(delta=1e-2)
+"""Nearly least squares for noise of a percent: few mixtures determine more than under the usual 1e-3."""
 RECIPE, EQUAL, BEST = "the recipe's mixture", "equal shares", "best mixture"
 
 
@@ -63,22 +68,23 @@ def best_mixture(
     """
     check_options(resamples, level, seed)
     names = tuple(runs)
+    usual, goal = _weights(recipe, names, "recipe"), _weights(target or recipe, names, "target")
     tables = {name: table.fitted() for name, table in runs.items()}
     law = f"data-mixing-{len(names)}"
     fits = tuple(
-        fit(table, law, resamples=resamples, level=level, seed=seed, profiles=False)
+        fit(table, law, criterion=CRITERION, resamples=resamples, level=level, seed=seed, profiles=False)
         for table in tables.values()
     )
     tried = np.stack([tables[names[0]][f"share_{i + 1}"] for i in range(len(names))], axis=1)
     losses = np.stack([table.loss for table in tables.values()], axis=1)
-    goal = _weights(target or recipe, names, "target")
     chosen = _Chosen.of(fits, goal, tried.min(axis=0))
     spread = _spread(losses @ goal, fits, tried, goal)
     noise, freedom = repeats(losses @ goal, tried)
+    flat = _flat(tables, fits, goal, tried.min(axis=0), resamples=resamples, seed=seed)
     rivals = tuple(
-        _rival(name, shares, chosen, level)
+        _rival(name, shares, chosen, flat, level)
         for name, shares in (
-            (RECIPE, _weights(recipe, names, "recipe")),
+            (RECIPE, usual),
             (EQUAL, np.full(len(names), 1 / len(names))),
         )
     )
@@ -109,7 +115,9 @@ def best_mixture(
 
 def forecast_mixture(found: Mixtures, name: str, shares: Array) -> MixtureForecast:
     """Say what one run of another mixture will measure."""
-    chosen = _Chosen.of(tuple(law.fit for law in found.laws), found.target, np.array([law.least for law in found.laws]))
+    chosen = _Chosen.of(
+        tuple(law.fit for law in found.laws), found.target, np.array([law.least for law in found.laws])
+    )
     off = chosen.drawn_loss(shares) - chosen.loss(shares)
     return _forecast(name, shares, chosen, found, off)
 
@@ -164,16 +172,36 @@ class _Chosen:
         return np.asarray(self.drawn_loss(self.drawn_best) - self.truth_of_best())
 
 
-def _rival(name: str, shares: Array, chosen: _Chosen, level: float) -> Rival:
+def _flat(
+    tables: Mapping[str, Runs], fits: tuple[Fit, ...], goal: Array, least: Array, *, resamples: int, seed: int
+) -> _Chosen:
+    """Repeat the study in a world where the loss is the same for every mixture, with noise as it was."""
+    found = []
+    for table, fitted in zip(tables.values(), fits, strict=True):
+        level = np.full(len(table), float(np.median(table.loss)))
+        columns = {**table.columns, "loss": level, "loss_stderr": level * fitted.residual_sd}
+        criterion = replace(CRITERION, delta=CRITERION.delta / fitted.residual_sd, errors="loss_stderr")
+        law, same = fitted.law, replace(table, columns=columns)
+        options = {"resamples": resamples, "seed": seed, "profiles": False}
+        found.append(fit(same, law, criterion=criterion, bootstrap="noise", **options))  # type: ignore[arg-type]
+    return _Chosen.of(tuple(found), goal, least)
+
+
+def _rival(name: str, shares: Array, chosen: _Chosen, flat: _Chosen, level: float) -> Rival:
     loss, drawn = chosen.loss(shares), chosen.drawn_loss(shares)
     gain = loss - chosen.loss(chosen.best)
     # What a resample hopes to gain where it chooses, less what it would gain there.
     off = (drawn - chosen.drawn_loss(chosen.drawn_best)) - (loss - chosen.truth_of_best())
+    by_chance = flat.drawn_loss(shares) - flat.drawn_loss(flat.drawn_best)
+    chance = float((by_chance >= gain).mean()) if by_chance.size else float("nan")
+    corrected = _basic(gain, off, level)
     return Rival(
         name=name,
         shares=tuple(shares.tolist()),
         loss=_basic(loss, drawn - loss, level),
-        gain=_basic(gain, off, level),
+        gain=corrected,
+        chance=chance,
+        told_apart=corrected.low > 0 and chance <= (1 - level) / 2,
     )
 
 

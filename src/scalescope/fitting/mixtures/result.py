@@ -40,11 +40,10 @@ class Rival:
     """By the laws, weighted, nats per token."""
     gain: Estimate
     """What the best mixture is lower by, nats per token, corrected for having been chosen on these runs."""
-
-    @property
-    def told_apart(self) -> bool:
-        """Whether the interval of the gain is above zero."""
-        return self.gain.low > 0
+    chance: float
+    """Share of studies in which all mixtures are equally good that would show such a gain."""
+    told_apart: bool
+    """Whether the interval of the gain is above zero, and chance alone gives such a gain too seldom."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,7 +33,7 @@ def answer(found: Mixtures, *, bold: str = "") -> str:
     told = f"By the laws the lowest loss is at {best}, but it is {bold}not told apart{bold} from "
     told += " or ".join(rival.name for rival in even)
     if beaten:
-        told += f"; {' and '.join(_gain(rival) for rival in beaten)}"
+        told += f". It is {' and '.join(_gain(rival) for rival in beaten)}"
     return f"{told}."
 
 

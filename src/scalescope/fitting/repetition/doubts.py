@@ -6,7 +6,7 @@ from scalescope.fitting.repetition.result import Repetition
 from scalescope.points import Finding
 from scalescope.units import format_count, format_loss, format_significant
 
-OVERFITTED, NO_SEEDS, APART, BEYOND, MISSED = "STU050", "STU051", "STU052", "STU053", "STU054"
+OVERFITTED, NO_SEEDS, APART, BEYOND = "STU050", "STU051", "STU052", "STU053"
 
 TOLD = 4
 """Overfitted runs that are named, at most."""

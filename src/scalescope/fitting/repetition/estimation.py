@@ -12,13 +12,15 @@ overfitting and are not fitted.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
 from scalescope.errors import FitError, InputError
 from scalescope.fitting.checks import check_options
-from scalescope.fitting.criterion import FREE, Criterion, Restraints
+from scalescope.fitting.criterion import Criterion, Restraints
 from scalescope.fitting.estimation import fit
 from scalescope.fitting.repetition.doubts import doubts_of
 from scalescope.fitting.repetition.overfitting import rising, seed_spread, told_overfitting
@@ -26,6 +28,9 @@ from scalescope.fitting.repetition.result import Form, Repetition, RepetitionFor
 from scalescope.fitting.result import Fit
 from scalescope.laws.data_constrained import NO_DECAY
 from scalescope.points import Array, Estimate, Provenance, Runs, digest_of
+
+Fitting = Callable[..., Fit]
+"""`fit` with the options of the study."""
 
 LAW, BASE = "data-constrained", "chinchilla"
 NEARLY = 0.9
@@ -39,9 +44,7 @@ CRITERION = Criterion(delta=1e-2)
 """Nearly least squares for noise of a percent: intervals a quarter narrower than under the usual 1e-3."""
 
 
-def worth_of_epochs(
-    runs: Runs, *, resamples: int = 300, level: float = 0.9, seed: int = 0
-) -> Repetition:
+def worth_of_epochs(runs: Runs, *, resamples: int = 300, level: float = 0.9, seed: int = 0) -> Repetition:
     """Fit what repeated tokens are worth.
 
     Parameters
@@ -72,14 +75,16 @@ def worth_of_epochs(
     used = ~rose & ~runs.held_out
     table = _without_seeds(runs.select(used))
     low_fresh = _without_seeds(runs.select(used & ~repeated))
-    options = {"criterion": CRITERION, "resamples": resamples, "level": level, "seed": seed}
+    fitted: Fitting = partial(
+        fit, criterion=CRITERION, profiles=False, resamples=resamples, level=level, seed=seed
+    )
     most = float((table["tokens"] / table["tokens_unique"]).max())
     bounds = {"R_D": (0.05, BEYOND * most)}
-    whole = fit(table, LAW, restraints=Restraints(bounds=bounds), profiles=False, **options)
-    naive = fit(table, BASE, profiles=False, **options)
+    whole = fitted(table, LAW, restraints=Restraints(bounds=bounds))
+    naive = fitted(table, BASE)
     others = {
-        FIXED_SIZE: _other(table, {"R_N": NO_DECAY}, bounds, options),
-        TWO_STEPS: _two_steps(table, low_fresh, bounds, options),
+        FIXED_SIZE: _other(table, {"R_N": NO_DECAY}, bounds, fitted),
+        TWO_STEPS: _two_steps(table, low_fresh, bounds, fitted),
     }
     forms = (_form(ALL, whole), *(_form(name, one) for name, one in others.items() if one is not None))
     constant = whole.coefficients["R_D"]
@@ -128,7 +133,9 @@ def forecast_repeated(
 def _with_noise(fitted: Fit, point: dict[str, Array], n_runs: int, level: float) -> Estimate:
     drawn = fitted.samples(**point)[:, 0]
     scatter = np.random.default_rng([0, len(drawn)]).standard_normal(len(drawn)) * fitted.residual_sd
-    return Estimate.from_samples(float(fitted.value(**point)[0]), drawn * np.exp(scatter / n_runs**0.5), level)
+    return Estimate.from_samples(
+        float(fitted.value(**point)[0]), drawn * np.exp(scatter / n_runs**0.5), level
+    )
 
 
 def _without_seeds(runs: Runs) -> Runs:
@@ -138,25 +145,23 @@ def _without_seeds(runs: Runs) -> Runs:
 
 
 def _other(
-    table: Runs, fixed: dict[str, float], bounds: dict[str, tuple[float, float]], options: dict[str, object]
+    table: Runs, fixed: dict[str, float], bounds: dict[str, tuple[float, float]], fitted: Fitting
 ) -> Fit | None:
-    restraints = Restraints(fixed=fixed, bounds=bounds) if fixed else FREE
     try:
-        return fit(table, LAW, restraints=restraints, profiles=False, **options)  # type: ignore[arg-type]
+        return fitted(table, LAW, restraints=Restraints(fixed=fixed, bounds=bounds))
     except (InputError, FitError):
         return None
 
 
 def _two_steps(
-    table: Runs, fresh: Runs, bounds: dict[str, tuple[float, float]], options: dict[str, object]
+    table: Runs, fresh: Runs, bounds: dict[str, tuple[float, float]], fitted: Fitting
 ) -> Fit | None:
     """Fit the base law to fresh runs, hold it, and fit the two constants to all."""
     try:
-        base = fit(fresh, BASE, profiles=False, **(options | {"resamples": 0}))  # type: ignore[arg-type]
+        base = fitted(fresh, BASE, resamples=0)
     except (InputError, FitError):
         return None
-    held = {name: one.value for name, one in base.coefficients.items()}
-    return _other(table, held, bounds, options)
+    return _other(table, {name: one.value for name, one in base.coefficients.items()}, bounds, fitted)
 
 
 def _form(name: str, fitted: Fit) -> Form:

@@ -14,7 +14,7 @@ LEAST = 0.003
 """Rise of the log loss that is told where the noise is not known or smaller: branches of one trunk share
 their luck."""
 SPREADS = 1.0
-"""Standard deviations between seeds that a rise must exceed; points of one run differ by less than runs do."""
+"""Standard deviations between seeds that a rise must exceed; points of one run differ by less."""
 
 
 def trunks(runs: Runs) -> list[npt.NDArray[np.intp]]:

@@ -70,7 +70,8 @@ def summary(found: Repetition) -> str:
     """Write the answer, a line for each form, the noise and the hold-out."""
     lines = [answer(found)]
     lines += [
-        f"  {form.name}: half the worth after {shown(form.half)}, R_D {format_significant(form.constant.value, 3)}"
+        f"  {form.name}: half the worth after {shown(form.half)}, R_D "
+        f"{format_significant(form.constant.value, 3)}"
         for form in found.forms
     ]
     lines.append(f"  {noise_text(found)}")

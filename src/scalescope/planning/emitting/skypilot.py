@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 
 from scalescope.planning.emitting.job import NAMING, Emitted, Job, Notes, head
-from scalescope.planning.emitting.torchrun import launch, trainer_options
+from scalescope.planning.emitting.torchrun import trainer
 
 NAMES: Mapping[str, str] = {
     "a100": "A100-80GB",
@@ -36,7 +36,7 @@ NAMES: Mapping[str, str] = {
 def emit_skypilot(job: Job) -> Emitted:
     """Write the task; the folder that it is started from holds the trainer's configuration."""
     notes = Notes("skypilot")
-    command = launch(job, f"-m scalescope.training.distributed {trainer_options(job)}")
+    command = trainer(job)
     run = [command]
     if job.nodes > 1:
         run.insert(0, 'export HEAD_ADDRESS=$(echo "$SKYPILOT_NODE_IPS" | head -n1)')

@@ -11,6 +11,8 @@ from scalescope.planning.emitting.job import Emitted, Job, Notes, head
 
 CONFIG = "training.toml"
 """What the configuration file is called in the command."""
+RESTARTS = 3
+"""Times that a run is started again after a fault."""
 
 
 def emit_torchrun(job: Job) -> Emitted:
@@ -19,13 +21,14 @@ def emit_torchrun(job: Job) -> Emitted:
         f"# {CONFIG} holds the rest: {job.global_batch} sequences a step, {job.steps} steps, "
         f"{job.precision}, {job.optimiser}, numbers kept as {job.keeping!r}"
     )
-    lines = [head(job), told, launch(job, f"-m scalescope.training.distributed {trainer_options(job)}")]
+    lines = [head(job), told, trainer(job)]
     return Notes("torchrun").emitted(lines)
 
 
-def trainer_options(job: Job) -> str:
-    """Return what our trainer is told."""
-    return f"--layout {job.layout} --config {CONFIG}"
+def trainer(job: Job) -> str:
+    """Return the torchrun command of our trainer, which goes on from its checkpoints when it is restarted."""
+    program = f"-m scalescope.training.distributed --layout {job.layout} --config {CONFIG}"
+    return launch(job, f"--max-restarts={RESTARTS} {program}")
 
 
 def launch(job: Job, program: str) -> str:

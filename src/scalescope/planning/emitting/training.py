@@ -9,6 +9,8 @@ from scalescope.planning.emitting.job import RECIPE, Emitted, Job, Notes, head
 
 OPTIMISERS = ("adamw", "muon", "lion", "adafactor")
 """Those that the trainer has."""
+MOST_STEPS = 500
+"""Between two checkpoints; a twentieth of a shorter run."""
 
 
 def emit_training(job: Job) -> Emitted:
@@ -26,6 +28,9 @@ def emit_training(job: Job) -> Emitted:
         "",
         "[recipe]",
         f'optimizer = "{_optimiser(job, notes)}"',
+        "",
+        "[checkpoint]",
+        f"every = {max(1, min(MOST_STEPS, job.steps // 20))}  # steps; the same command goes on",
     ]
     return notes.emitted(lines)
 

@@ -40,7 +40,7 @@ class Attention(nn.Module):
         query, key, value = (self._heads(matrix(x)) for matrix in (self.query, self.key, self.value))
         query, key = self.query_norm(query), self.key_norm(key)
         if self.rotary:
-            turns = turns_of(positions, self.head_size)
+            turns = turns_of(positions, self.head_size, dtype=query.dtype)
             query, key = turn(query, turns), turn(key, turns)
         mixed = self.attend(query, key, value, positions)
         return self.out(mixed.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]

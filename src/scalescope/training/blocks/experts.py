@@ -110,7 +110,9 @@ class ExpertFeedForward(nn.Module):
     def combine(self, rows: Tensor, dispatch: Dispatch, like: Tensor) -> Tensor:
         """Add up the weighted outputs of each token."""
         weighted = rows * dispatch.weights.unsqueeze(-1).to(rows.dtype)
-        return torch.zeros_like(like, dtype=rows.dtype).index_add(0, dispatch.tokens, weighted)
+        to = dispatch.tokens.unsqueeze(-1).expand_as(weighted)
+        # not by index_add, which keeps what it adds for the backward pass
+        return torch.zeros_like(like, dtype=rows.dtype).scatter_add(0, to, weighted)
 
     def _within_capacity(self, experts: Tensor, sequences: int) -> tuple[Tensor, Tensor]:
         """Return what is left of the order and of the experts' rows when each takes so many of a sequence."""

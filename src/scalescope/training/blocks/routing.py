@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from scalescope.cost import Experts
 from scalescope.training.blocks.balance import balance_loss, z_loss
@@ -71,8 +72,7 @@ class Router(nn.Module):
         """Route tokens, (tokens, width); always in fp32, since small differences decide."""
         settings = self.settings
         with torch.autocast(rows.device.type, enabled=False):
-            precise = torch.promote_types(rows.dtype, torch.float32)
-            logits = nn.functional.linear(rows.to(precise), self.scores.weight.to(precise))
+            logits: Tensor = _Precise.apply(rows, self.scores.weight)  # type: ignore[no-untyped-call]
         scores = logits.softmax(-1) if settings.scores == "softmax" else logits.sigmoid()
         wanted = scores + self.bias if settings.balance == "bias" else scores
         experts = wanted.detach().topk(settings.top_k, -1).indices
@@ -127,3 +127,23 @@ class Router(nn.Module):
         chosen = last[:-1].double() / max(1, int(last[:-1].sum()))
         dropped = int(last[-1]) / max(1, int(last[:-1].sum()))
         return Load(layer=layer, shares=tuple(chosen.tolist()), dropped=dropped)
+
+
+class _Precise(torch.autograd.Function):
+    """A linear map in at least fp32 that keeps what it reads as it came, not a second copy of all tokens."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, weight: Tensor) -> Tensor:
+        ctx.save_for_backward(rows, weight)
+        return nn.functional.linear(_precise(rows), _precise(weight))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
+        rows, weight = ctx.saved_tensors
+        of_rows, of_weight = grad @ _precise(weight), grad.mT @ _precise(rows)
+        return of_rows.to(rows.dtype), of_weight.to(weight.dtype)
+
+
+def _precise(value: Tensor) -> Tensor:
+    return value.to(torch.promote_types(value.dtype, torch.float32))

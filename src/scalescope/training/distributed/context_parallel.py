@@ -54,7 +54,7 @@ def _attend(
                 rows, key[:, :, :seen], value[:, :, :seen], attn_mask=mask, enable_gqa=shared
             )
         )
-    return torch.cat(pieces, 2)
+    return torch.cat([one.transpose(1, 2) for one in pieces], 1).transpose(1, 2)
 
 
 def pieces_of(parts: int, part: int) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""Collectives that a piece of code starts, as bytes and calls by group and kind.
+"""Collectives that a piece of code starts, as bytes and calls by kind and by the ranks that take part.
 
 What counts is the payload as `scalescope.cost.collectives` has it: of one rank before an all-reduce, a
 reduce-scatter or a send, after an all-gather, and all that a rank gives into an all-to-all, its own part
@@ -12,13 +12,12 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import torch.distributed as dist
-from torch import Tensor
-from torch.distributed.distributed_c10d import _resolve_process_group
+from torch import ScriptObject, Tensor
+from torch.distributed.distributed_c10d import _resolve_process_group  # type: ignore[attr-defined]
 from torch.distributed.tensor import DTensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from scalescope.cost.collectives import Collective
-from scalescope.training.distributed.mesh import Ranks
 
 _OPERATIONS: Mapping[str, tuple[Collective, int]] = {
     "c10d.allreduce_": ("all_reduce", 0),
@@ -37,16 +36,16 @@ _SILENT = frozenset({"recv_", "wait_tensor", "_wrap_tensor_autograd"})
 
 
 class Call(NamedTuple):
-    """One kind of call."""
+    """One kind of call, as `scalescope.cost.traffic` tells them apart."""
 
-    group: str
-    """Name of the process group."""
     collective: Collective
-    dtype: str
-    """Of what travels."""
+    ranks: int
+    """That take part."""
+    stride: int
+    """How far apart the first two of them lie."""
 
 
-class CountedCollectives(TorchDispatchMode):
+class CountedCollectives(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts what is started while it is entered, by one process, whatever the backend.
 
     Raises
@@ -56,7 +55,7 @@ class CountedCollectives(TorchDispatchMode):
     """
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.calls: Counter[Call] = Counter()
         self.bytes: Counter[Call] = Counter()
 
@@ -79,38 +78,26 @@ class CountedCollectives(TorchDispatchMode):
         if operation.partition(".")[2] in _SILENT:
             return
         collective, place = _OPERATIONS[operation]
-        group = _group(args)
+        ranks = dist.get_process_group_ranks(_group(args))
         given = args[place]
-        tensors = given if isinstance(given, (list, tuple)) else (given,)
-        size = sum(_bytes(one) for one in tensors)
+        size = sum(_bytes(one) for one in (given if isinstance(given, (list, tuple)) else (given,)))
         if operation == "_c10d_functional.all_gather_into_tensor":
-            size *= group.size()
-        call = Call(group.group_name, collective, str(tensors[0].dtype).removeprefix("torch."))
+            size *= len(ranks)
+        call = Call(collective, len(ranks), ranks[1] - ranks[0])
         self.calls[call] += 1
         self.bytes[call] += size
 
 
-def group_names(ranks: Ranks) -> Mapping[str, str]:
-    """Return which axis of a layout every process group of it is, by the group's name.
-
-    The group of all ranks is `all`, that of those who share a batch `batch`; groups of one rank are left out.
-    """
-    names = {ranks.batch.group_name: "batch", dist.group.WORLD.group_name: "all"}  # type: ignore[union-attr]
-    for mesh in (ranks.weights, ranks.data, ranks.experts):
-        for axis in mesh.mesh_dim_names or () if mesh is not None else ():
-            names[mesh.get_group(axis).group_name] = axis  # type: ignore[union-attr]
-    return names
-
-
 def _group(args: tuple[Any, ...]) -> dist.ProcessGroup:
-    """Find the group among the arguments of an operator: itself, boxed, or its name."""
+    """Find the group among the arguments of an operator: by its name, which comes last, or boxed."""
+    if isinstance(args[-1], str):
+        return _resolve_process_group(args[-1])  # type: ignore[arg-type]
     unbox: Callable[[Any], dist.ProcessGroup] = dist.ProcessGroup.unbox
-    for one in reversed(args):
-        if isinstance(one, str) and one.isdigit():
-            return _resolve_process_group(one)
-        if type(one).__name__ == "ScriptObject" and "ProcessGroup" in str(one._type()):
-            return unbox(one)
-    return dist.group.WORLD  # type: ignore[return-value]
+    return next(unbox(one) for one in args if "ProcessGroup" in _type(one))
+
+
+def _type(value: Any) -> str:
+    return str(value._type()) if isinstance(value, ScriptObject) else ""
 
 
 def _bytes(tensor: Tensor) -> int:

@@ -35,6 +35,7 @@ def share_weights(stage: Stage, ranks: Ranks, precision: str) -> None:
     for block in stage.network.blocks.values():
         wrap(block)
     wrap(stage)
+    _keep_ends(stage, ranks)
     for part in _wrapped(stage):  # the loss is a share of the whole batch's: gradients add up
         part.set_gradient_divide_factor(1.0)
         part.set_force_sum_reduction_for_comms(True)
@@ -100,6 +101,12 @@ def _wrapper(ranks: Ranks, precision: str) -> Callable[[nn.Module], Any] | None:
         return partial(replicate, mesh=ranks.weights["dp"], mp_policy=policy)
     mesh = ranks.weights["dp", "shard"] if replicas > 1 else ranks.weights["shard"]
     return partial(fully_shard, mesh=mesh, mp_policy=policy, reshard_after_forward=_forgets(ranks))
+
+
+def _keep_ends(stage: nn.Module, ranks: Ranks) -> None:
+    """Keep embedding and head gathered until the backward pass, which begins where the forward pass ends."""
+    if ranks.weights["shard"].size() > 1 and isinstance(stage, FSDPModule):
+        stage.set_reshard_after_forward(False, recurse=False)
 
 
 def _forgets(ranks: Ranks) -> bool:

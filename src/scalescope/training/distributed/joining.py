@@ -1,7 +1,8 @@
 """How a process joins the others, and how its failure is known to them.
 
-A rank that fails writes `failure-RANK.json` and ends; `torchrun` then ends the others. A rank that waits
-longer than the time limit for one that hangs fails itself. The file with the earliest time names the cause.
+A rank that fails writes `failure-RANK.json` (after the second restart `failure-RANK-2.json`) and ends;
+`torchrun` then ends the others, and starts all again if it may. A rank that waits longer than the time limit
+for one that hangs fails itself. `faults` finds the cause.
 """
 
 from __future__ import annotations
@@ -14,13 +15,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch._C._distributed_c10d import HashStore
+from torch._C._distributed_c10d import HashStore, PrefixStore, Store
+from torch.distributed.rendezvous import rendezvous
 
 from scalescope.errors import InputError
+
+PATIENCE_S = 300.0
+"""How long a process waits for others to start."""
 
 
 def own_rank() -> int:
@@ -32,21 +36,50 @@ def own_rank() -> int:
 def joined(timeout_s: float) -> Iterator[torch.device]:
     """Join the processes that `torchrun` started, or stand alone; yield the device of this one."""
     device = _device()
-    options: dict[str, Any] = {"timeout": timedelta(seconds=timeout_s)}
-    if "RANK" not in os.environ:
-        options |= {"store": HashStore(), "rank": 0, "world_size": 1}
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", **options)
+    if "RANK" in os.environ:
+        meet("env://", device, timeout_s)
+    else:
+        _begin(device, HashStore(), 0, 1, timeout_s)
     yield device
     # Not after an error: others may be inside a collective, and this process ends.
     dist.destroy_process_group()
 
 
+def meet(where: str, device: torch.device, timeout_s: float, *, rank: int = -1, size: int = -1) -> None:
+    """Wait until all processes are there, which may have much to import, and make them a group.
+
+    Parameters
+    ----------
+    where
+        `env://` under torchrun, or `tcp://host:port` where rank 0 will listen.
+    timeout_s
+        How long they wait for each other from then on.
+    """
+    patience = timedelta(seconds=max(timeout_s, PATIENCE_S))
+    store, rank, size = next(rendezvous(where, rank, size, timeout=patience))
+    store.set(f"here/{rank}", "")
+    store.wait([f"here/{other}" for other in range(size)], patience)
+    _begin(device, PrefixStore("group", store), rank, size, timeout_s)
+
+
+def _begin(device: torch.device, store: Store, rank: int, size: int, timeout_s: float) -> None:
+    dist.init_process_group(
+        "nccl" if device.type == "cuda" else "gloo",
+        store=store,
+        rank=rank,
+        world_size=size,
+        timeout=timedelta(seconds=timeout_s),
+    )
+
+
 def record_failure(folder: Path, error: BaseException) -> Path:
     """Write down why this rank ends."""
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"failure-{own_rank()}.json"
+    restart = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    path = folder / (f"failure-{own_rank()}" + (f"-{restart}.json" if restart != "0" else ".json"))
     told = {
         "rank": own_rank(),
+        "restart": int(restart),
         "time": time.time(),
         "kind": type(error).__name__,
         "cause": str(error),

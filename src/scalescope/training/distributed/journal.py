@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from scalescope.cost.devices import find_device
+from scalescope.points import Finding
+from scalescope.points.files import replacing
 from scalescope.training.distributed.config import Config
 
 METRICS = "metrics.jsonl"
+BEFORE = "metrics-before.jsonl"
+"""What stood there when a run began anew."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +65,24 @@ class Journal:
         if message["kind"] == "point":
             self.say(f"held-out loss {message['loss']:.4f} after {message['tokens']:,} tokens")
 
+    def finding(self, finding: Finding) -> None:
+        """Record a finding."""
+        told = {"code": finding.code, "text": finding.text, "hint": finding.hint}
+        self.message({"kind": "finding", **told})
+
+    def cut(self, step: int) -> list[dict[str, Any]]:
+        """Drop what a run told after a step, and return the steps that stay; 0 sets all of it aside."""
+        path = Path(self.config.log.folder) / METRICS
+        if not self.writes or not path.is_file():
+            return []
+        if step == 0:
+            path.replace(path.with_name(BEFORE))
+            return []
+        rows = list(_until(path.read_text(encoding="utf-8").splitlines(), step))
+        with replacing(path) as part:
+            part.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+        return [row for row in rows if row["kind"] == "step"]
+
     def record(self, row: dict[str, Any]) -> None:
         """Append a row; it is on disk when this returns."""
         if self.writes:
@@ -71,6 +94,18 @@ class Journal:
         if self.writes:
             sys.stderr.write(text + "\n")
             sys.stderr.flush()
+
+
+def _until(lines: list[str], step: int) -> Iterator[dict[str, Any]]:
+    """Yield rows until one is of a later step, a result, or torn."""
+    for line in lines:
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError:
+            return
+        if row["kind"] == "point" or row.get("step", 0) > step:
+            return
+        yield row
 
 
 def _peak(config: Config) -> float | None:

@@ -18,10 +18,12 @@ from scalescope.metering import Meter
 from scalescope.points import Finding
 from scalescope.training.distributed.config import Config
 from scalescope.training.distributed.engine import MeshEngine
+from scalescope.training.distributed.faults import Roll
+from scalescope.training.distributed.going_on import Keeper
 from scalescope.training.distributed.journal import Journal
 from scalescope.training.distributed.mesh import check_world, place_ranks
 from scalescope.training.distributed.recorded import Recorded, StoppedError
-from scalescope.training.distributed.support import check_layout
+from scalescope.training.distributed.support import check_layout, check_numbers
 from scalescope.training.tasks.opening import open_task
 from scalescope.training.trial import Training
 
@@ -54,25 +56,39 @@ def run(config: Config, layout: Layout, device: torch.device) -> dict[str, Any]:
         If shape, batch, corpus and layout do not go together.
     DivergedError
         If training left the numbers; it names step, batch and part.
+    PeerError
+        If another rank failed, died or hangs.
+    RunError
+        If a checkpoint cannot be written, or none is whole.
     """
     check_world(layout, dist.get_world_size())
     check_layout(config.shape, layout)
+    check_numbers(config.recipe.optimizer, config.precision, layout)
     trial = config.trial(layout)
     journal = Journal.open(config, rank=dist.get_rank(), ranks=layout.devices)
     ranks = place_ranks(layout, device)
-    task = open_task(trial, _corpus(config, device))
+    corpus = _corpus(config, device)
+    task = open_task(trial, corpus)
+    keeper = Keeper(config=config, layout=str(layout), corpus=corpus, journal=journal)
     made: list[Recorded] = []
 
     def engine() -> Recorded:
-        made.append(Recorded(MeshEngine(trial, ranks, compiled=_compiles(config, journal)), journal))
+        spread = MeshEngine(trial, ranks, compiled=_compiles(config, journal))
+        made.append(Recorded(spread, journal, after=keeper.after))
         return made[-1]
 
     training = Training(trial, task, engine, journal.message, Meter())
     try:
-        with made[-1].listening():
+        with made[-1].listening(Roll()):
+            keeper.go_on(training, made[-1])
             done = training.run()
     except StoppedError as stopped:
-        _tell(journal, Finding(code=STOPPED, text=f"The run was {stopped}.", hint="Start it again."))
+        hint = (
+            f"Start it again: it goes on after step {stopped.step}."
+            if config.checkpoint.every
+            else "Nothing was kept: [checkpoint] every = 100 would let such a run go on."
+        )
+        journal.finding(Finding(code=STOPPED, text=f"The run was {stopped}.", hint=hint))
         return {"state": "stopped", "steps": stopped.step}
     return {"state": "done", "steps": made[-1].steps, **done}
 
@@ -101,9 +117,5 @@ def _compiles(config: Config, journal: Journal) -> bool:
     if torch.cuda.is_available() or any(map(shutil.which, ("g++", "clang++"))):
         return True
     text = "No C++ compiler was found, and blocks run as they are."
-    _tell(journal, Finding(code=NOT_COMPILED, text=text, hint="Install g++ or clang++."))
+    journal.finding(Finding(code=NOT_COMPILED, text=text, hint="Install g++ or clang++."))
     return False
-
-
-def _tell(journal: Journal, finding: Finding) -> None:
-    journal.message({"kind": "finding", "code": finding.code, "text": finding.text, "hint": finding.hint})

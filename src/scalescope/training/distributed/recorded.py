@@ -13,6 +13,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from scalescope.training.distributed.engine import MeshEngine
+from scalescope.training.distributed.faults import PeerError, Roll, told_ranks
 from scalescope.training.distributed.journal import Journal
 from scalescope.training.engine import Kept, Step
 from scalescope.training.tasks.protocol import Batch
@@ -36,16 +37,18 @@ class Recorded:
     journal
         Told of every step.
     after
-        Called with the number of steps done after each, on all ranks; the place for checkpoints.
+        Called after each step on all ranks, with whether the run ends there; the place for checkpoints.
     """
 
     def __init__(
-        self, engine: MeshEngine, journal: Journal, after: Callable[[int], None] = lambda _: None
+        self, engine: MeshEngine, journal: Journal, after: Callable[[Recorded, bool], None] = lambda *_: None
     ) -> None:
         self.engine, self.journal, self.after = engine, journal, after
         self.steps = self.tokens = 0
         self.ended = False
         """Whether this rank was asked to end."""
+        self.leaving = False
+        """Whether it ends by itself."""
 
     def step(self, batch: Batch, share: float) -> Step:
         """Take a step; see `Engine`.
@@ -67,9 +70,9 @@ class Recorded:
             loss=done.loss,
             norm=done.gradient_norm,
         )
-        self.after(self.steps)
         wish = torch.tensor(int(self.ended), device=self.engine.ranks.device)
         dist.all_reduce(wish, op=dist.ReduceOp.MAX)
+        self.after(self, bool(wish))
         if int(wish):
             raise StoppedError(self.steps)
         return done
@@ -95,14 +98,39 @@ class Recorded:
         self.engine.restore(kept)
 
     @contextmanager
-    def listening(self) -> Iterator[None]:
-        """Take SIGTERM as the wish to end after the step that is under way."""
+    def listening(self, roll: Roll) -> Iterator[None]:
+        """Take SIGTERM as the wish to end after the step that is under way, and look for causes of errors.
+
+        Where others have ended the step never will, and whatever keeps this rank from it is left: the trace
+        of the `PeerError` shows what.
+
+        Raises
+        ------
+        PeerError
+            If another rank is the cause.
+        """
 
         def hear(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
             self.ended = True
+            gone = () if self.leaving else roll.failed()
+            if gone:
+                self.leaving = True
+                raise PeerError(
+                    f"was still in step {self.steps + 1} when {told_ranks(gone)} had ended",
+                    ranks=gone,
+                    failed=True,
+                )
 
         before = signal.signal(signal.SIGTERM, hear)
         try:
             yield
+        except (StoppedError, PeerError):
+            raise
+        except Exception as error:
+            self.leaving = True
+            cause = roll.explain(error, self.steps + 1, stop=lambda: self.ended)
+            if cause is None:
+                raise
+            raise cause from error
         finally:
             signal.signal(signal.SIGTERM, before)

@@ -14,6 +14,7 @@ from scalescope.errors import InputError
 
 ATTENTION = ("full", "window")
 """Mixers of which the heads are apart and the keys can be gathered."""
+PRECISIONS = ("fp32", "bf16")
 
 
 def check_layout(shape: Shape, layout: Layout) -> None:
@@ -29,6 +30,29 @@ def check_layout(shape: Shape, layout: Layout) -> None:
         raise InputError(f"layout {layout}: {obstacle}", hint=f"Nearest: {near}." if near else "")
     for wrong in _lacks(shape, layout):
         raise InputError(f"layout {layout}: the trainer does not do {wrong}", hint="Take another layout.")
+
+
+def check_numbers(optimizer: str, precision: str, layout: Layout) -> None:
+    """Refuse an optimiser or a precision that a layout cannot have.
+
+    Adafactor keeps rows and columns of whole matrices, which torch does not compute of cut ones.
+
+    Raises
+    ------
+    InputError
+        Naming what does not go together.
+    """
+    cut = layout.fsdp * layout.tp * layout.cp * layout.ep > 1
+    if optimizer == "adafactor" and cut:
+        raise InputError(
+            f"layout {layout}: adafactor needs whole matrices, which fsdp, tp, cp and ep cut",
+            hint="Take another optimiser, or a layout of dp and pp.",
+        )
+    if precision not in PRECISIONS:
+        raise InputError(
+            f"layout {layout}: the trainer does not compute in {precision} over processes",
+            hint=f"Take {' or '.join(PRECISIONS)}.",
+        )
 
 
 def _lacks(shape: Shape, layout: Layout) -> Iterator[str]:
