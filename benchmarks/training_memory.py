@@ -9,7 +9,8 @@ they fitted). One JSON line a figure: `peak` for each measured peak, with torcht
 also where a rank has two stages), selective recomputation by operations, blocks compiled, and the loss
 compiled too since pull request 1033 of 2025-04; `fits` for the runs of llm-foundry, whose loss is one kernel
 unless told; `stated` for runs that are published as failed and their neighbours; `tracker` for blocks of
-torch on fake tensors. No constant is fitted here.
+torch on fake tensors; `own trainer` for those of `scalescope.training` under layouts.
+No constant is fitted here.
 """
 
 from __future__ import annotations
@@ -444,6 +445,85 @@ def every_second_product() -> Any:
     return create_selective_checkpoint_contexts(policy)
 
 
+OWN = replace(LLAMA_8B, width=2048, n_layers=2, n_heads=16, n_kv_heads=4, feed_forward=5632, vocabulary=1000)
+OWN_EXPERTS = replace(
+    OWN,
+    width=512,
+    n_heads=8,
+    n_kv_heads=2,
+    feed_forward=1408,
+    context=512,
+    experts=Experts(count=16, top_k=2, width=352, shared=1),
+)
+OWN_RUNS = (
+    *((replace(OWN, context=2048), Layout(recompute=level)) for level in RECOMPUTES),
+    *((replace(OWN, context=2048), Layout(tp=4, recompute=level)) for level in RECOMPUTES),
+    (replace(OWN, context=2048), Layout(tp=4, sequence_parallel=False)),
+    *((OWN_EXPERTS, Layout(recompute=level)) for level in RECOMPUTES),
+)
+
+
+def own_trainer() -> Iterator[dict[str, Any]]:
+    """Compare what blocks of the own trainer keep with what is listed for them."""
+    errors = []
+    for shape, layout in OWN_RUNS:
+        keeper = Keeper(shape=shape, compute=2, fused_norms=False, own_turns=True, gathered_keys=True)
+        listed = float(layer_bytes(keeper, Layouts.of([layout]))[0][0]) * shape.n_layers * shape.context
+        measured = kept_by_trainer(shape, layout)
+        errors.append(listed / measured - 1)
+        yield {
+            "benchmark": "training_memory",
+            "what": "own trainer",
+            "run": f"{'experts, ' if shape.experts else ''}width {shape.width}, {layout}",
+            "measured_bytes": measured,
+            "listed_bytes": listed,
+            "ratio": round(listed / measured, 5),
+            "goal": TRACKER_GOAL,
+            "held": abs(errors[-1]) <= TRACKER_GOAL,
+        }
+    yield summary("own trainer", errors, TRACKER_GOAL)
+
+
+def kept_by_trainer(shape: Shape, layout: Layout) -> float:
+    """Return the bytes that all blocks of one rank keep, where the other ranks are not there."""
+    from contextlib import ExitStack
+
+    import torch
+    import torch.distributed as dist
+    from torch._subclasses.fake_tensor import FakeTensorMode
+    from torch.testing._internal.distributed.fake_pg import FakeStore
+
+    from scalescope.training.distributed.mesh import place_ranks
+    from scalescope.training.distributed.recomputation import forget
+    from scalescope.training.distributed.stage import Stage
+    from scalescope.training.distributed.tensor_parallel import share_matrices
+    from scalescope.training.kept import KeptTensors
+    from scalescope.training.network import Network
+
+    dist.init_process_group("fake", store=FakeStore(), rank=0, world_size=layout.devices)
+    ranks = place_ranks(layout, torch.device("cpu"))
+    with ExitStack() as stack:
+        stack.callback(dist.destroy_process_group)
+        if shape.experts is None:  # sizes of experts need contents
+            stack.enter_context(FakeTensorMode(allow_non_fake_inputs=True))
+        torch.set_default_dtype(torch.bfloat16)
+        stack.callback(torch.set_default_dtype, torch.float32)
+        places = torch.arange(shape.context)
+        stage = Stage(Network(shape), places)
+        share_matrices(stage, ranks)
+        forget(stage.network, layout.recompute)
+        tokens = shape.context // (layout.tp if layout.sequence_parallel else 1)
+        x = torch.randn(1, tokens, shape.width, requires_grad=True)
+        with KeptTensors() as watched:
+            y = x
+            for block in stage.network.blocks.values():
+                y = block(y, places)
+        own = (*stage.network.parameters(), *stage.network.buffers())
+        # norms without a kernel copy their input and do not keep it
+        keeps_input = layout.recompute in ("operations", "full")
+        return float(watched.bytes(but=(x, y, places, *own)) + (x.nbytes if keeps_input else 0))
+
+
 def main() -> None:
     """Print every figure."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
@@ -454,6 +534,7 @@ def main() -> None:
         runs_that_fitted(tables / "llmfoundry_mpt_throughput.csv"),
         stated(),
         tracked_blocks(),
+        own_trainer(),
     ):
         for line in made:
             print(json.dumps(line), flush=True)

@@ -332,8 +332,10 @@ def constants(path: Path, inside: str = "") -> Iterator[tuple[str, str, str]]:
         if not isinstance(target, ast.Name) or value is None or target.id.startswith("_"):
             continue
         try:
-            ast.literal_eval(value)
+            literal = ast.literal_eval(value)
         except ValueError:
+            continue
+        if isinstance(literal, str) and ":" in literal:  # where a worker finds a function
             continue
         note = following.value if isinstance(following, ast.Expr) else None
         said = note.value if isinstance(note, ast.Constant) and isinstance(note.value, str) else ""

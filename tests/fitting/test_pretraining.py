@@ -38,7 +38,8 @@ def study(noise=0.003, worth=K, seeds=(0, 1)):
         for seed in seeds:
             luck, other = np.exp(rng.normal(0, noise, 2))
             points += [
-                point(size, text, scratch_loss(text, size) * luck, 0, seed) for text in 1e4 * 2.0 ** np.arange(9)
+                point(size, text, scratch_loss(text, size) * luck, 0, seed)
+                for text in 1e4 * 2.0 ** np.arange(9)
             ]
             for text in (1e4, 2e4, 4e4, 8e4):
                 more = max(worth * text**ALPHA * size**BETA, -0.5 * text)
@@ -84,11 +85,12 @@ def test_a_scratch_curve_goes_on_where_it_ends_and_is_read_back_inside():
     assert curve.text_for(scratch_loss(17e4, 100)) == np.inf
 
 
-class TestWorth:
-    @pytest.fixture(scope="class")
-    def found(self):
-        return worth_of_pretraining(study(worth=K / 6), resamples=60)
+@pytest.fixture(scope="module")
+def found():
+    return worth_of_pretraining(study(worth=K / 6), resamples=60)
 
+
+class TestWorth:
     def test_intervals_hold_the_law_and_the_gains(self, found):
         for name, true in (("alpha", ALPHA), ("beta", BETA)):
             one = found.fit.coefficients[name]

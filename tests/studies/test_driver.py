@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 from fake_executor import EVALUATION, FakeExecutor, planned_of, speed
 
+from scalescope.cost.layout import Layout
 from scalescope.executors import Event
 from scalescope.studies.design import expected_size, lay_isoflop
-from scalescope.studies.driver import MAX_ATTEMPTS, Driver, Planned
+from scalescope.studies.driver import MAX_ATTEMPTS, SPREAD, TRIAL, Driver, Planned
 from scalescope.studies.sizes import Sizes
 from scalescope.training.cost import tokens_trained
 from scalescope.training.recipe import Recipe
@@ -51,6 +52,24 @@ def sizes_at(ledger, budget):
 
 
 class TestRunning:
+    def test_a_trial_of_several_processes_takes_as_many_slots(self, driver, executor, ledger, planned):
+        sent, most, submit = [], [], executor.submit
+        layout = Layout(fsdp=2)
+        spread = [replace(item, trial=replace(item.trial, layout=layout)) for item in planned[:6]]
+
+        def watched(task):
+            sent.append((task.processes, task.function))
+            most.append(sum(item.trial.layout.devices for item in made.running.values()))
+            submit(task)
+
+        executor.submit = watched
+        made = driver(executor)
+        made.run([*spread[:3], *planned[6:9], *spread[3:]])
+        assert sorted(set(sent)) == [(1, TRIAL), (2, SPREAD)]
+        assert max(most) == made.machine.slots == 2
+        assert {trial.state for trial in ledger.trials()} == {"done"}
+        assert made.pace.slowdown == pytest.approx(2.0, rel=0.2)
+
     def test_makes_every_point_once_in_the_order_given(self, driver, executor, ledger, planned):
         driver(executor).run(planned)
         assert executor.started == [item.key for item in planned]

@@ -101,3 +101,17 @@ def test_a_design_that_would_not_be_used_is_refused(read):
 
 def test_paths_are_those_of_the_command_line(read):
     assert read("tokenizer = 'tokens.json'").tokenizer == Path("tokens.json")
+
+
+@pytest.mark.parametrize("text", ['layout = "fsdp=2,micro_batch=4"', "[layout]\nfsdp = 2\nmicro_batch = 4"])
+def test_trials_are_spread_as_a_layout_says(read, text):
+    assert str(read(text).settings().layout) == "fsdp=2,micro_batch=4"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"), [("layout = 2", "layout cannot be 2"), ("layout = 'dq=2'", "'dq'")]
+)
+def test_a_layout_that_is_none_is_refused_with_its_file(read, text, told):
+    with pytest.raises(InputError, match=told) as caught:
+        read(text)
+    assert "study.toml" in str(caught.value)

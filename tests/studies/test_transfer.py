@@ -17,7 +17,7 @@ from scalescope.errors import InputError, RunError
 from scalescope.fitting.pretraining import estimation
 from scalescope.ledgers.ledger import Ledger
 from scalescope.points import read_json, read_runs
-from scalescope.reports.transfer import TransferContents
+from scalescope.reports.transfer import TransferContents, transfer_report
 from scalescope.studies.collect import TUNE
 from scalescope.studies.transfer import FINE_TUNE, PRETRAIN, SCRATCH, Transfer
 from scalescope.training.recipe import Recipe
@@ -113,7 +113,9 @@ def shrink(setattr_) -> None:
 @pytest.fixture(scope="module")
 def texts(tmp_path_factory):
     folder = tmp_path_factory.mktemp("texts")
-    return {name: str(tiny_study.write_text(folder / name, seed=seed)) for name, seed in (("new", 0), ("old", 1))}
+    return {
+        name: str(tiny_study.write_text(folder / name, seed=seed)) for name, seed in (("new", 0), ("old", 1))
+    }
 
 
 @pytest.fixture
@@ -127,6 +129,7 @@ def simulated(monkeypatch, no_power_cuts):
         monkeypatch.setattr(f"scalescope.studies.{module}.time", clock)
     made = TransferExecutor(clock, noise=5e-4)
     monkeypatch.setattr("scalescope.executors.open_executor", lambda *args, **options: made)
+    monkeypatch.setattr("scalescope.workflow.transferring.transfer_report", lambda contents, path: path)
     return made
 
 
@@ -137,7 +140,10 @@ def request_(texts, tmp_path):
 
 
 class TestSimulated:
-    def test_finds_the_law_that_made_the_losses_and_forecasts_what_is_held_out(self, simulated, request_):
+    def test_finds_the_law_that_made_the_losses_and_forecasts_what_is_held_out(
+        self, simulated, request_, monkeypatch
+    ):
+        monkeypatch.setattr("scalescope.workflow.transferring.transfer_report", transfer_report)
         contents = workflow.run_transfer(request_)
         found = contents.found
         for name, true in (("alpha", ALPHA), ("beta", BETA)):
@@ -166,7 +172,9 @@ class TestSimulated:
 
     def test_fine_tuning_is_tuned_slower_and_twins_share_their_rate(self, simulated, request_):
         workflow.run_transfer(request_)
-        rates = {bool(trial.start): trial.recipe.rate for trial in simulated.trained if len(trial.horizons) > 1}
+        rates = {
+            bool(trial.start): trial.recipe.rate for trial in simulated.trained if len(trial.horizons) > 1
+        }
         assert rates[True] == pytest.approx(0.3, rel=0.2)
         assert rates[False] == pytest.approx(1.0, rel=0.2)
 
@@ -197,7 +205,9 @@ class TestSimulated:
         workflow.run_transfer(request_)
         assert len([key for key in simulated.started if key.startswith(PRETRAIN)]) == before == 6
 
-    def test_weights_that_are_damaged_or_gone_are_trained_again_where_they_are_needed(self, simulated, request_):
+    def test_weights_that_are_damaged_or_gone_are_trained_again_where_they_are_needed(
+        self, simulated, request_
+    ):
         simulated.stop_after = 26
         with pytest.raises(KeyboardInterrupt):
             workflow.run_transfer(request_)
@@ -220,7 +230,9 @@ class TestSimulated:
 
     def test_stops_where_nothing_can_be_compared(self, simulated, request_):
         simulated.failing = FailingPhase(simulated, PRETRAIN)
-        with pytest.raises(RunError, match="no fine-tuned run can be compared with runs from scratch: Diverged"):
+        with pytest.raises(
+            RunError, match="no fine-tuned run can be compared with runs from scratch: Diverged"
+        ):
             workflow.run_transfer(request_)
 
 
@@ -273,7 +285,9 @@ def test_a_tiny_study_that_is_trained_ends_with_a_report(texts, tmp_path, monkey
     monkeypatch.setattr("scalescope.studies.laying_transfer.SMALLEST", 1.0)
     monkeypatch.setattr("scalescope.executors.open_executor", lambda *args, **options: LocalExecutor(2))
     given = {"corpus": texts["new"], "pretrain": texts["old"], "design": "transfer", "context": 32}
-    contents = workflow.run_transfer(workflow.requested(given | {"out": tmp_path / "out", "budget": "2.2e10"}))
+    contents = workflow.run_transfer(
+        workflow.requested(given | {"out": tmp_path / "out", "budget": "2.2e10"})
+    )
     runs = contents.found.runs
     tuned = np.nan_to_num(runs["tokens_pretraining"]) > 0
     assert 0 < tuned.sum() < len(runs)

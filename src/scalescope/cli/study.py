@@ -173,7 +173,9 @@ def _compare(request: Request, *, as_json: bool, strict: bool) -> int:
     with showing(phases=COMPARISON) as watch:
         contents = workflow.run_comparison(request, watch)
     page = request.out / "report.html"
-    told = "\n".join(text.plain(line) for line in replace(contents.multipliers, findings=()).summary().splitlines())
+    told = "\n".join(
+        text.plain(line) for line in replace(contents.multipliers, findings=()).summary().splitlines()
+    )
     return answer(
         f"{told}\nreport: {page}",
         contents.to_dict(),

@@ -28,6 +28,8 @@ class _Product:
     """What divides its output."""
     last: bool = False
     """Whether it ends a block, so that no gradient needs its output."""
+    size: int | None = None
+    """Bytes of one number of its output, as `SavedTensor` has it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +89,7 @@ def _tensors(shape: Shape, compiled: bool) -> Iterator[SavedTensor]:
             yield kept("log-sum-exp", shape.n_heads, split="tensor", size=4)
         for one in part.kept():
             if not (compiled and one.last):
-                yield kept(one.name, one.columns, split=one.split)
+                yield kept(one.name, one.columns, split=one.split, size=one.size)
         if not (compiled and last):
             yield kept("output reduced", shape.width, split="stream", reduced=True)
 
@@ -109,7 +111,7 @@ def _parts(shape: Shape) -> Iterator[_Part]:
     if sparse:
         experts = shape.experts
         assert experts is not None
-        router = _Product(name="router scores", rows=shape.width, columns=experts.count, split="none")
+        router = _Product(name="router scores", rows=shape.width, columns=experts.count, split="none", size=4)
         shared = tuple(_feed_forward(shape, experts.shared * experts.width)) if experts.shared else ()
         yield _Part(place="experts", layers=sparse, products=(router, *shared), before=before)
 

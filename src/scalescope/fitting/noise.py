@@ -172,7 +172,8 @@ def _variances(residuals: Array, labels: Labels, basis: Array) -> tuple[float, f
     if len(members) == n or n - rank < 2:
         return 0.0, alone
     sums = np.bincount(labels, weights=residuals)
-    caught = np.stack([np.bincount(labels, weights=column) for column in basis.T], axis=1)
+    caught = np.array([np.bincount(labels, weights=column) for column in basis.T])
+    caught = caught.reshape(rank, len(members)).T  # no column where nothing can move
     per_cluster = (caught**2).sum(axis=1)
     trace = n - per_cluster.sum()
     cross = (members**2).sum() - 2 * (members * per_cluster).sum() + ((caught.T @ caught) ** 2).sum()

@@ -51,12 +51,12 @@ def arms_of(settings: Settings) -> tuple[Arm, ...]:
         base = apply_lever(name, values[0], base)
     single = len(settings.vary) == 1
     bare = single and all(_speaks(value) for values in settings.vary.values() for value in values)
-    values = [(name, value) for name, values in settings.vary.items() for value in values]
-    names = [value if bare else f"{name}={value}" for name, value in values]
+    pairs = [(name, value) for name, values in settings.vary.items() for value in values]
+    names = [value if bare else f"{name}={value}" for name, value in pairs]
     arms = [Arm(name=names[0] if single else BASELINE, variant=base)]
     arms += (
         Arm(name=called, variant=apply_lever(name, value, base))
-        for called, (name, value) in zip(names, values, strict=True)
+        for called, (name, value) in zip(names, pairs, strict=True)
         if value != settings.vary[name][0]
     )
     _check_distinct(arms)

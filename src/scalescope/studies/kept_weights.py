@@ -1,4 +1,4 @@
-"""Weights that a trial of a study leaves and others begin from: files below its folder, known by their hash."""
+"""Weights that one trial leaves and others begin from: files of the study, known by their hash."""
 
 from __future__ import annotations
 

@@ -42,11 +42,12 @@ class KeptTensors(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Return the bytes of what is still there, without the storages of some tensors."""
         gc.collect()
         others = {_own(one).untyped_storage()._cdata for one in but}
-        return sum(
+        sizes: Iterable[int] = (
             size
             for place, (storage, size) in self._made.items()
-            if place not in others and not storage.expired()  # type: ignore[no-untyped-call]
+            if place not in others and not bool(storage.expired())  # type: ignore[no-untyped-call]
         )
+        return sum(sizes)
 
 
 def _own(tensor: Tensor) -> Tensor:

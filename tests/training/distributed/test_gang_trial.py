@@ -40,7 +40,7 @@ def task_of(corpus, key="one", function=SPREAD, **more):
         name="d8-L2-s1",
         shape=SHAPE,
         seed=1,
-        horizons=(4096, 8192),
+        horizons=(512, 1024),
         layout=Layout(fsdp=2, micro_batch=4),
         evaluation_tokens=512,
         seconds=600.0,
@@ -58,10 +58,14 @@ def collect(executor, *tasks):
     for task in tasks:
         executor.submit(task)
     events, deadline = [], time.monotonic() + LIMIT_S
-    while new := list(executor.events(5.0)):
-        events += new
+    while len(ends_of(events)) < len(tasks):
+        events += executor.events(5.0)
         assert time.monotonic() < deadline, events
     return events
+
+
+def ends_of(events):
+    return {event.key: event for event in events if event.kind in ("done", "failed", "lost")}
 
 
 def losses(events, key="one"):
@@ -80,10 +84,10 @@ def alone(task):
 
 def test_a_trial_of_two_processes_is_that_of_one_and_its_faults_are_told_apart(corpus, monkeypatch):
     monkeypatch.syspath_prepend(str(Path(__file__).parent))
-    faults = [task_of(corpus, how, "gang_faults:run", how=how, timeout_s=20.0) for how in ("raise", "hang")]
+    faults = [task_of(corpus, how, "gang_faults:run", how=how, timeout_s=10.0) for how in ("raise", "hang")]
     with LocalExecutor(2, allowed=ALLOWED) as executor:
         events = collect(executor, task_of(corpus), *faults)
-    ends = {event.key: event for event in events if event.kind in ("done", "failed", "lost")}
+    ends = ends_of(events)
     assert ends["one"].kind == "done" and ends["one"].data["cut"] == []
     assert len(losses(events)) == 2
     assert losses(events) == pytest.approx(alone(task_of(corpus)), rel=1e-5)

@@ -67,7 +67,7 @@ def kept(shape, layout):
             ranks = place_ranks(layout, torch.device("cpu"))
         if shape.experts is None and layout.cp == 1:  # experts' sizes, and torch's mask, need contents
             stack.enter_context(FakeTensorMode(allow_non_fake_inputs=True))
-        stage = Stage(Network(shape).to(torch.bfloat16), own_tokens(shape.context, layout.cp, 0))
+        stage = Stage(in_bf16(shape), own_tokens(shape.context, layout.cp, 0))
         if layout.devices > 1:
             share_matrices(stage, ranks)
             share_sequences(stage.network, ranks)
@@ -83,3 +83,11 @@ def kept(shape, layout):
         # norms without a kernel copy their input and do not keep it
         keeps_input = layout.recompute in ("operations", "full") or shape.norm == "layer"
         return watched.bytes(but=(x, y, places, *own)) + (x.nbytes if keeps_input else 0)
+
+
+def in_bf16(shape):
+    torch.set_default_dtype(torch.bfloat16)
+    try:
+        return Network(shape)
+    finally:
+        torch.set_default_dtype(torch.float32)

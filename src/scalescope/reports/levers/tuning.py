@@ -26,7 +26,9 @@ def tuning_figure(contents: LeverContents) -> Figure | None:
         return None
     rows = {name: _rows(name, pairs) for name, pairs in tried.items()}
     whole = [row for each in rows.values() for row in each]
-    x = axes.log_x("x", "Multiple of the recipe's learning rates", axes.padded([row["x"] for row in whole]), format_count)
+    x = axes.log_x(
+        "x", "Multiple of the recipe's learning rates", axes.padded([row["x"] for row in whole]), format_count
+    )
     y = axes.loss_y("y", axes.padded([row["y"] for row in whole]), title="Loss after tuning runs")
     layers: list[alt.Chart] = []
     for name, each in rows.items():
@@ -42,8 +44,8 @@ def tuning_figure(contents: LeverContents) -> Figure | None:
         name="tuning",
         title="Learning rates that were tried",
         caption="Each variant was tuned by itself, on two sizes; this is the larger. The ring is the lowest "
-        "loss; runs take the minimum of a parabola near it. A ring at the end of its line may not be the best "
-        "there is, and then the comparison is unfair to that variant.",
+        "loss; runs take the minimum of a parabola near it. A ring at the end of its line may not be the "
+        "best there is, and then the comparison is unfair to that variant.",
         panels=(
             Panel(
                 title="",

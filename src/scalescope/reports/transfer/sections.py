@@ -80,8 +80,8 @@ def coefficients(found: Pretraining) -> Table | None:
         columns=("Coefficient", "Value"),
         rows=tuple(rows),
         note=f"{found.fit.n_runs} fine-tuned points with a worth; residuals of "
-        f"{format_percent(found.fit.residual_sd)}. A low alpha means that the texts are near: little of the new "
-        "one already makes the most of what was learned before.",
+        f"{format_percent(found.fit.residual_sd)}. A low alpha means that the texts are near: little of the "
+        "new one already makes the most of what was learned before.",
     )
 
 
@@ -108,10 +108,10 @@ def how(contents: TransferContents) -> dict[str, str]:
     """All facts, those of the workflow first."""
     found = contents.found
     facts = dict(contents.facts) | {
-        "Text": "bytes of the new corpus that were read, no part of it twice; bytes are characters but where a "
-        "text has others than those of ASCII",
-        "Intervals": f"{format_percent(found.level)}; of gains by the noise between seeds and Student's t, of "
-        "the law by residuals drawn again and the luck of the scratch curves",
+        "Text": "bytes of the new corpus that were read, no part of it twice; bytes are characters but where "
+        "a text has others than those of ASCII",
+        "Intervals": f"{format_percent(found.level)}; of gains by the noise between seeds and Student's t, "
+        "of the law by residuals drawn again and the luck of the scratch curves",
     }
     facts.setdefault("Hash of the input", found.provenance.digest)
     facts.setdefault("Version", f"scalescope {found.provenance.version}")

@@ -15,16 +15,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
+from uuid import uuid4
 
 import torch
 import torch.distributed as dist
 from torch._C._distributed_c10d import HashStore, PrefixStore, Store
 from torch.distributed.rendezvous import rendezvous
 
-from scalescope.errors import InputError
+from scalescope.errors import InputError, RunError
 
 PATIENCE_S = 300.0
 """How long a process waits for others to start."""
+POLL_S = 0.05
 
 
 def own_rank() -> int:
@@ -57,9 +59,31 @@ def meet(where: str, device: torch.device, timeout_s: float, *, rank: int = -1, 
     """
     patience = timedelta(seconds=max(timeout_s, PATIENCE_S))
     store, rank, size = next(rendezvous(where, rank, size, timeout=patience))
-    store.set(f"here/{rank}", "")
-    store.wait([f"here/{other}" for other in range(size)], patience)
-    _begin(device, PrefixStore("group", store), rank, size, timeout_s)
+    _begin(device, PrefixStore(_start(store, rank, size), store), rank, size, timeout_s)
+
+
+def _start(store: Store, rank: int, size: int) -> str:
+    """Agree on a name for this start of the run, once all processes are there.
+
+    After a restart torchrun's store still has what the start before left in it, addresses that nobody listens
+    at among it. Every process shows a number of its own; rank 0 lists those it sees, and a list in which a
+    process finds its own is of this start.
+    """
+    own, end = uuid4().hex, time.monotonic() + PATIENCE_S
+    shown = [f"shown/{other}" for other in range(size)]
+    store.set(shown[rank], own)
+    while time.monotonic() < end:
+        if rank == 0 and store.check(shown):
+            store.set("listed", " ".join(store.get(one).decode() for one in shown))
+        listed = store.get("listed").decode().split() if store.check(["listed"]) else []
+        if listed[rank : rank + 1] == [own]:
+            store.set(f"{listed[0]}/{rank}", "")
+            if store.check([f"{listed[0]}/{other}" for other in range(size)]):
+                return listed[0]
+        time.sleep(POLL_S)
+    raise RunError(
+        f"rank {rank} waited {PATIENCE_S:g} s for the others to start", hint="Look at their nodes."
+    )
 
 
 def _begin(device: torch.device, store: Store, rank: int, size: int, timeout_s: float) -> None:
