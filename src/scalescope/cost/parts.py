@@ -152,7 +152,7 @@ class Hashing:
     """Attention within buckets of equal hash (Reformer, Kitaev et al. 2020, https://arxiv.org/abs/2001.04451)."""
 
     bucket: int = 64
-    """Tokens of a chunk of the sorted sequence; each also sees the chunk before its own."""
+    """Tokens of its own bucket that a token sees, the last ones, itself among them."""
     rounds: int = 1
     """Hashes that are tried and weighed."""
 

@@ -86,7 +86,7 @@ def facts_of(
 
 def _recipe(settings: Settings, base: Arm, ready: Ready) -> str:
     recipe = ready.recipe
-    parts = [f"context {settings.context}", f"{recipe.optimizer} for the matrices", base.variant.precision]
+    parts = [f"context {settings.context}", recipe.optimizer, base.variant.precision]
     if settings.task != "next-token":
         parts.append(f"task {settings.task}")
     if not settings.vary:
