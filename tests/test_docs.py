@@ -66,6 +66,7 @@ REPRODUCTIONS = script("reproductions")
 AUDIT = script("audit")
 WALL = script("wall")
 LEVERS_PAGE = script("levers")
+STUDIES_PAGE = script("studies")
 OUTPUTS = [
     pytest.param(text, number, id=f"{page}: {found['what']}")
     for page, text in TEXTS.items()
@@ -469,6 +470,10 @@ class TestLeversPage:
     def test_its_tables_are_those_of_the_code(self):
         page = TEXTS["docs/levers.md"]
         assert page == LEVERS_PAGE.renewed(page), "run python docs/levers.py"
+
+    def test_studies_are_told_as_their_reports_have_them(self):
+        page = TEXTS["docs/studies.md"]
+        assert page == STUDIES_PAGE.renewed(page), "run python docs/studies.py"
 
     def test_every_mixer_and_task_has_a_row_on_the_page_of_families(self):
         rows = set(re.findall(r"^\| `([\w-]+)` \|", TEXTS["docs/families.md"], re.M))

@@ -288,6 +288,14 @@ def test_one_budget_that_leaves_out_one_makes_no_gain():
     assert Rule().verdict([none, none, level], growth) == "holds"
 
 
+def test_pairs_that_leave_out_one_are_a_difference_too():
+    level, lower = estimate(0.5, 0.7, 1.1), estimate(0.6, 0.7, 0.8)
+    growth, unknown = estimate(0.7, 1.0, 1.4), estimate(*[float("nan")] * 3)
+    assert Rule().verdict([level] * 3, growth, [lower] * 3) == "unclear"
+    assert Rule().verdict([level] * 3, growth, [lower, lower, level]) == "none"
+    assert Rule().verdict([level] * 3, growth, [unknown] * 3) == "none"
+
+
 def test_the_frontier_is_the_least_loss_over_all_sizes_at_that_compute():
     table = pooled({"base": ladder(luck=11), "variant": ladder(1.4, luck=12)})
     # Attention and the like: cost grows otherwise than 6 N D.

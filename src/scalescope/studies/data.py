@@ -28,8 +28,8 @@ MOST_SEARCHED = 2_000_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
-    """How the data of a study are found."""
+class Shelf:
+    """Where the data of a study are found and kept."""
 
     folder: Path
     """Of the study; what is made is kept in it."""

@@ -12,7 +12,7 @@ import msgspec
 from scalescope.executors import Executor
 from scalescope.ledgers.ledger import Ledger
 from scalescope.studies.arms import arms_of
-from scalescope.studies.data import Data, Reading, judged_alike
+from scalescope.studies.data import Data, Shelf, judged_alike
 from scalescope.studies.settings import Settings
 from scalescope.studies.study import Study, asked
 
@@ -48,12 +48,12 @@ def open_study(
         If another process is at work in the folder, or its ledger is damaged.
     """
     arms = arms_of(settings)
-    reading = Reading(folder=folder, task=settings.task, tokenizer=tokenizer, text_column=text_column)
+    shelf = Shelf(folder=folder, task=settings.task, tokenizer=tokenizer, text_column=text_column)
     ledger = Ledger.open(folder)
     try:
         data = judged_alike(
             {
-                arm.name: reading.open(
+                arm.name: shelf.open(
                     arm.variant.data or source, own=bool(arm.variant.data), filters=arm.variant.filters
                 )
                 for arm in arms

@@ -9,7 +9,7 @@ from scalescope.corpora.corpus import Corpus
 from scalescope.errors import InputError
 from scalescope.executors import Executor
 from scalescope.ledgers.ledger import Ledger
-from scalescope.studies.data import Data, Reading, doubts_of_leaks, judged_alike
+from scalescope.studies.data import Data, Shelf, doubts_of_leaks, judged_alike
 from scalescope.studies.opening import identity_of
 from scalescope.studies.request import Request
 from scalescope.studies.settings import Settings
@@ -29,14 +29,14 @@ def open_transfer(folder: Path, settings: Settings, executor: Executor, request:
         If another process is at work in the folder, or its ledger is damaged.
     """
     _check(request)
-    reading = Reading(
+    shelf = Shelf(
         folder=folder, task=settings.task, tokenizer=request.tokenizer, text_column=request.text_column
     )
     ledger = Ledger.open(folder)
     try:
         data: dict[str, Data] = {
-            NEW: reading.open(request.corpus, own=False),
-            BEFORE: reading.open(request.pretrain, own=True),
+            NEW: shelf.open(request.corpus, own=False),
+            BEFORE: shelf.open(request.pretrain, own=True),
         }
         judged = judged_alike(data)
         found = ledger.meta("identity")

@@ -192,7 +192,11 @@ def _lever(
     return Lever(
         name=pooled.names[variant],
         points=points,
-        verdict=rule.verdict([one.multiplier for one in points[:n_budgets]], growth),
+        verdict=rule.verdict(
+            [one.multiplier for one in points[:n_budgets]],
+            growth,
+            [one.matched for one in points[:n_budgets]],
+        ),
         growth=growth,
         form="shared" if test.shared else "own",
         sharing=test,

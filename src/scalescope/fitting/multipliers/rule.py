@@ -1,9 +1,10 @@
-"""How a verdict follows from a multiplier and its growth: the rule as data, fixed before any run is seen.
+"""How a verdict follows from a multiplier and its growth: the rule as data, the same for every study.
 
 In this order, with intervals at the level of the result:
 
 1. grows, fades: the interval of the growth leaves out 1, and its value is beyond `least` a decade;
-2. none: the multiplier's interval holds 1 at half or more of the measured budgets;
+2. none: the multiplier's interval holds 1 at half or more of the measured budgets, and that of the pairs of
+   equal settings, which see smaller differences since no law's freedom is in them, at one or more;
 3. holds: the interval of the growth lies within `band` a decade;
 4. unclear: anything else.
 
@@ -14,6 +15,7 @@ variant which needs more compute grows when its multiplier falls.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -34,7 +36,9 @@ class Rule:
     alpha: float = 0.05
     """p below which exponents are not shared."""
 
-    def verdict(self, multipliers: Sequence[Estimate], growth: Estimate) -> Verdict:
+    def verdict(
+        self, multipliers: Sequence[Estimate], growth: Estimate, matched: Sequence[Estimate] = ()
+    ) -> Verdict:
         """Judge a variant.
 
         Parameters
@@ -43,16 +47,24 @@ class Rule:
             At the measured budgets, cheapest first.
         growth
             Factor by which the multiplier changes over a decade of compute.
+        matched
+            The second estimate, from pairs of equal settings, at the same budgets; those unknown are nan.
         """
         leaves = growth.low > 1 or growth.high < 1
         if leaves and max(growth.value, 1 / growth.value) >= self.least:
             gains = multipliers[-1].value >= 1
             return "grows" if (growth.value > 1) == gains else "fades"
-        if 2 * sum(one.low <= 1 <= one.high for one in multipliers) >= len(multipliers):
+        known = [one for one in matched if not math.isnan(one.value)]
+        n_ones, n_ones_of_pairs = (sum(_holds_one(one) for one in each) for each in (multipliers, known))
+        if 2 * n_ones >= len(multipliers) and (n_ones_of_pairs or not known):
             return "none"
         if 1 / self.band <= growth.low and growth.high <= self.band:
             return "holds"
         return "unclear"
+
+
+def _holds_one(estimate: Estimate) -> bool:
+    return estimate.low <= 1 <= estimate.high
 
 
 RULE: Final = Rule()

@@ -79,7 +79,7 @@ def lever_sentence(made: Multipliers, lever: Lever, *, bold: str = "") -> str:
     told = outcome(lever.headline, lever.name, made.baseline, quantity, bold=bold)
     if lever.verdict == "none":
         return f"No difference between {lever.name} and {made.baseline} can be told: {told}."
-    return f"{told[0].upper()}{told[1:]}; {verdict_text(lever)}."
+    return f"{told}; {verdict_text(lever)}."
 
 
 def answer(made: Multipliers, *, bold: str = "") -> str:

@@ -131,9 +131,10 @@ def rule_facts(made: Multipliers) -> dict[str, str]:
         "Law": model,
         "Compute": count_text(made),
         "Verdict": "grows or fades where the interval of the change a decade leaves out 1 and its value is "
-        f"beyond {times(rule.least)}; else no gain where the multiplier's interval holds 1 at half or more "
-        "of the measured budgets; else holds where the interval of the change lies within "
-        f"{times(1 / rule.band)} to {times(rule.band)}; else it cannot be told",
+        f"beyond {times(rule.least)}; else no difference where the multiplier's interval holds 1 at "
+        "half or more of the measured budgets and that of the pairs at one or more; else holds where the "
+        f"interval of the change lies within {times(1 / rule.band)} to {times(rule.band)}; else it cannot be "
+        "told",
         "Exponents": f"shared unless the test gives p below {format_significant(rule.alpha, 2)}: F of the "
         "squared residuals, its null drawn with noise that horizons of a training run share. The change a "
         "decade always comes from own exponents",

@@ -1,0 +1,64 @@
+"""Writes what the committed studies of levers found into docs/studies.md.
+
+    python docs/studies.py
+
+Every study is a folder of docs/studies, as its command left it; what stands between `<!-- begin NAME -->` and
+`<!-- end NAME -->` is made from its `report.json`, all else on the page is written by hand.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+from scalescope.fitting import Multipliers
+from scalescope.fitting.multipliers.result import Lever
+
+ROOM = Path(__file__).parent
+PAGE = ROOM / "studies.md"
+MARKED = re.compile(r"(<!-- begin (\w+) -->\n)(.*?)(<!-- end \2 -->)", re.DOTALL)
+
+
+def found(name: str) -> str:
+    """Return a study's command, machine and time, and its result as the terminal shows it."""
+    told = json.loads((ROOM / "studies" / name / "report.json").read_text(encoding="utf-8"))
+    made = Multipliers.from_dict({**told["multipliers"], "schema": Multipliers.schema})
+    machine, facts = told["multipliers"]["provenance"]["machine"], told["facts"]
+    lines = [
+        f"    {told['command']}",
+        "",
+        f"{machine}; {facts['Machine'].partition(';')[0]}; {facts['Time']} of wall time.",
+        f"[Report](studies/{name}/report.html).",
+        "",
+        "```text",
+        *made.summary().split("\n"),
+        "```",
+        "",
+        *(pairs(lever) for lever in made.levers),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def pairs(lever: Lever) -> str:
+    """Say how much better a variant was at equal settings."""
+    differences = [pair.difference.value for pair in lever.pairs]
+    better = sum(one < 0 for one in differences)
+    return (
+        f"- `{lever.name}` was better in {better} of {len(differences)} equal settings, by "
+        f"{-max(differences):.3f} to {-min(differences):.3f} nats a token."
+    )
+
+
+def renewed(text: str) -> str:
+    """Return the page with every study's part made anew."""
+    return MARKED.sub(lambda part: part[1] + found(part[2]) + part[4], text)
+
+
+def main() -> None:
+    """Write the page."""
+    PAGE.write_text(renewed(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
