@@ -31,9 +31,7 @@ def found(name: str) -> str:
         f"{machine}; {facts['Machine'].partition(';')[0]}; {facts['Time']} of wall time.",
         f"[Report](studies/{name}/report.html).",
         "",
-        "```text",
-        *made.summary().split("\n"),
-        "```",
+        *(f"    {line}".rstrip() for line in made.summary().split("\n")),
         "",
         *(pairs(lever) for lever in made.levers),
     ]

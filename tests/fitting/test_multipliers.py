@@ -75,7 +75,7 @@ def test_a_constant_gain_is_found_by_both_estimates_and_holds(made):
 def test_the_first_line_says_it_in_words(made):
     first = made.summary().splitlines()[0]
     pattern = (
-        r"Base needs (1\.\d\d)x \(1\.\d\d-1\.\d\d\) the compute of variant to reach the same loss at "
+        r"base needs (1\.\d\d)x \(1\.\d\d-1\.\d\d\) the compute of variant to reach the same loss at "
         r"6.62e13 FLOP; "
         r"the gain holds as compute grows \(x0\.\d+-1\.\d+ a decade\)\."
     )
@@ -110,8 +110,8 @@ def test_no_difference_is_no_gain_and_the_swapped_pair_is_the_inverse():
     runs = {"a": ladder(luck=11, noise=1e-5, run=0), "b": ladder(1.5, luck=12, noise=1e-5, run=0)}
     forth, back = (compute_multipliers(runs, name, resamples=30).levers[0].headline for name in "ab")
     assert forth.multiplier.value * back.multiplier.value == pytest.approx(1, rel=2e-3)
-    assert "B needs" not in compute_multipliers(runs, "a", resamples=30).sentence()
-    assert "A needs 1.50x" in compute_multipliers(runs, "b", resamples=30).sentence()
+    assert "b needs" not in compute_multipliers(runs, "a", resamples=30).sentence()
+    assert "a needs 1.50x" in compute_multipliers(runs, "b", resamples=30).sentence()
 
 
 def test_what_a_variant_costs_is_charged():

@@ -180,7 +180,7 @@ def doubts_of_mixtures(corpus: Corpus, design: Design, context: int, evaluation_
     ]
     share = min(1.0, evaluation_tokens / max(corpus.held_out_tokens, 1))
     few = [source for source in corpus.sources if source.held_out_tokens * share / context < FEWEST_WINDOWS]
-    return found + [
+    found += [
         Finding(
             code="STU045",
             text=f"{source.name} has only {format_count(source.held_out_tokens)} held-out tokens, "
@@ -189,6 +189,7 @@ def doubts_of_mixtures(corpus: Corpus, design: Design, context: int, evaluation_
         )
         for source in few
     ]
+    return found
 
 
 FEWEST_WINDOWS = 64

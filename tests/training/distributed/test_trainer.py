@@ -57,11 +57,12 @@ def test_sigterm_ends_a_run_between_two_steps(tmp_path, monkeypatch):
             os.kill(os.getpid(), signal.SIGTERM)
 
     monkeypatch.setattr(Journal, "step", step)
+    before = signal.getsignal(signal.SIGTERM)
     assert trained(tmp_path, steps=100) == 0
     assert [row["step"] for row in rows_of(tmp_path, "step")] == [1, 2, 3]
     (finding,) = rows_of(tmp_path, "finding")
     assert finding["code"] == "TRN140" and "step 3" in finding["text"]
-    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_a_number_that_is_none_is_recorded_with_step_batch_and_layer(tmp_path, monkeypatch, capsys):
