@@ -19,6 +19,7 @@ from scalescope.training.optimizers import build_optimizers, set_rate
 from scalescope.training.precision import Numbers, build_in
 from scalescope.training.starting import start
 from scalescope.training.tasks.protocol import IGNORED, Batch
+from scalescope.training.trees import copy_tree
 from scalescope.training.trial_settings import Trial
 from scalescope.training.watching import first_not_finite
 
@@ -119,7 +120,7 @@ class LocalEngine:
     def snapshot(self) -> Kept:
         """Copy weights, optimiser states and the scale of fp16 gradients."""
         weights = [tensor.detach().clone() for tensor in self._state()]
-        states = [_copy(optimizer.state_dict()) for optimizer in self.optimizers]
+        states = [copy_tree(optimizer.state_dict()) for optimizer in self.optimizers]
         return weights, states, self.numbers.state()
 
     def restore(self, kept: Kept) -> None:
@@ -136,14 +137,3 @@ class LocalEngine:
     def _state(self) -> list[Tensor]:
         """Parameters, and what a step changes beside them: biases of routers."""
         return [*self.model.parameters(), *self.model.buffers()]
-
-
-def _copy(value: Any) -> Any:
-    """Copy nested optimiser state, tensors included."""
-    if isinstance(value, torch.Tensor):
-        return value.clone()
-    if isinstance(value, dict):
-        return {key: _copy(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return type(value)(_copy(item) for item in value)
-    return value

@@ -40,6 +40,17 @@ def join_tree(plain: Any, tensors: Mapping[str, Tensor]) -> Any:
     return {key: join_tree(item, tensors) for key, item in value}
 
 
+def copy_tree(tree: Any) -> Any:
+    """Copy a tree, its tensors where they are."""
+    if isinstance(tree, Tensor):
+        return tree.clone()
+    if isinstance(tree, dict):
+        return {key: copy_tree(item) for key, item in tree.items()}
+    if isinstance(tree, (list, tuple)):
+        return type(tree)(copy_tree(item) for item in tree)
+    return tree
+
+
 def _split(tree: Any, name: str, tensors: dict[str, Tensor]) -> Any:
     if isinstance(tree, Tensor):
         tensors[name] = tree.detach().cpu().contiguous().clone()

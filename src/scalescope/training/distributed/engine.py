@@ -27,6 +27,7 @@ from scalescope.training.distributed.pipeline import Pipeline, stream_of
 from scalescope.training.engine import Kept, Step
 from scalescope.training.optimizers import build_optimizers, set_rate
 from scalescope.training.tasks.protocol import IGNORED, Batch
+from scalescope.training.trees import copy_tree
 from scalescope.training.trial_settings import Trial
 
 
@@ -113,7 +114,7 @@ class MeshEngine:
     def snapshot(self) -> Kept:
         """Copy this rank's weights, what routers have learnt without gradients, and optimiser states."""
         weights = [one.detach().clone() for one in self._kept()]
-        return weights, [_copy(optimizer.state_dict()) for optimizer in self.optimizers]
+        return weights, [copy_tree(optimizer.state_dict()) for optimizer in self.optimizers]
 
     @torch.no_grad()
     def restore(self, kept: Kept) -> None:
@@ -122,7 +123,7 @@ class MeshEngine:
         for one, weight in zip(self._kept(), weights, strict=True):
             one.copy_(weight)
         for optimizer, state in zip(self.optimizers, states, strict=True):
-            optimizer.load_state_dict(_copy(state))
+            optimizer.load_state_dict(copy_tree(state))
 
     def _kept(self) -> list[Tensor]:
         return [*self.params, *(one for stage in self.stages for one in stage.network.buffers())]
@@ -158,14 +159,3 @@ class MeshEngine:
 
     def _wrapped(self) -> bool:
         return self.ranks.layout.data_ranks * self.ranks.layout.cp > 1
-
-
-def _copy(value: Any) -> Any:
-    """Copy nested optimiser state, tensors included."""
-    if isinstance(value, Tensor):
-        return value.clone()
-    if isinstance(value, dict):
-        return {key: _copy(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return type(value)(_copy(item) for item in value)
-    return value
