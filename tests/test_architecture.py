@@ -233,3 +233,9 @@ def test_what_no_file_may_hold_would_be_seen(tmp_path):
     assert content.undocumented == ("module", "A", "f")
     assert content.called & FORBIDDEN_CALLS == {"print"}
     assert content.bare_excepts == (5,)
+
+
+def test_test_files_have_names_of_their_own():
+    """Rooms of the tests are no packages, so that two files of one name cannot be collected in one run."""
+    names = [path.name for path in Path(__file__).parent.rglob("test_*.py")]
+    assert len(names) == len(set(names)), sorted({name for name in names if names.count(name) > 1})
