@@ -68,7 +68,7 @@ class PlanOptions:
     precision
         What products are computed in: bf16, fp16, fp8, fp32.
     keeping
-        How numbers are kept: fsdp, megatron, zero, bf16, fp32.
+        How numbers are kept: fsdp, megatron, zero, scalescope, bf16, fp32.
     optimiser
         adamw, adamw-8bit, muon, lion, adafactor, sgd.
     calibrate

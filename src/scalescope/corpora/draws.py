@@ -12,7 +12,8 @@ Words = npt.NDArray[np.uint64]
 Numbers = npt.NDArray[np.int64]
 
 _WORD = 2**64 - 1
-_GOLDEN = 0x9E3779B97F4A7C15
+GOLDEN = 0x9E3779B97F4A7C15
+"""2^64 over the golden ratio: steps of it fall far apart."""
 
 
 def draw(numbers: Numbers, count: int, *, seed: int, lane: int) -> Words:
@@ -29,10 +30,10 @@ def draw(numbers: Numbers, count: int, *, seed: int, lane: int) -> Words:
     lane
         Keeps draws of different purposes apart.
     """
-    key = _mix(_mix(_word(seed + 1)) + _word(lane))
-    rows = _mix(key + numbers.astype(np.uint64))
-    steps = np.arange(1, count + 1, dtype=np.uint64) * _word(_GOLDEN)
-    return _mix(rows[:, None] + steps)
+    key = mix(mix(word(seed + 1)) + word(lane))
+    rows = mix(key + numbers.astype(np.uint64))
+    steps = np.arange(1, count + 1, dtype=np.uint64) * word(GOLDEN)
+    return mix(rows[:, None] + steps)
 
 
 class Order:
@@ -63,13 +64,13 @@ class Order:
         return self._items
 
 
-def _mix(words: Words) -> Words:
+def mix(words: Words) -> Words:
     """Spread every bit over all 64: the finaliser of SplitMix64 (Steele, Lea and Flood 2014)."""
-    words = (words ^ (words >> _word(30))) * _word(0xBF58476D1CE4E5B9)
-    words = (words ^ (words >> _word(27))) * _word(0x94D049BB133111EB)
-    return words ^ (words >> _word(31))
+    words = (words ^ (words >> word(30))) * word(0xBF58476D1CE4E5B9)
+    words = (words ^ (words >> word(27))) * word(0x94D049BB133111EB)
+    return words ^ (words >> word(31))
 
 
-def _word(value: int) -> Words:
+def word(value: int) -> Words:
     """Return a 64-bit word as an array, since arrays wrap around where scalars complain."""
     return np.array([value & _WORD], dtype=np.uint64)

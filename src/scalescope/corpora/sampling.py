@@ -17,17 +17,15 @@ import numpy as np
 import numpy.typing as npt
 
 from scalescope.corpora.corpus import Corpus
+from scalescope.corpora.draws import GOLDEN, Words, mix, word
 from scalescope.corpora.tokens import Tokens
 from scalescope.errors import InputError
 
-_Words = npt.NDArray[np.uint64]
 Windows = npt.NDArray[np.int64]
 """Token numbers, shape (n, context + 1): inputs are `[:, :-1]`, targets `[:, 1:]`."""
 
 _ROUNDS = 6
 _BLOCK = 4096
-_GOLDEN = 0x9E3779B97F4A7C15
-_WORD = 2**64 - 1
 
 
 class Sampler:
@@ -102,14 +100,14 @@ class Sampler:
 
     def _compute(self, numbers: Windows) -> Windows:
         epoch, index = np.divmod(numbers, self.windows_per_epoch)
-        key = _mix(_word(self._seed))
-        keys = _mix(key + epoch.astype(np.uint64))
+        key = mix(word(self._seed))
+        keys = mix(key + epoch.astype(np.uint64))
         window = _permute(index.astype(np.uint64), self.windows_per_epoch, keys)
         if self._fixed:
-            keys = np.broadcast_to(_mix(key - _word(1)), window.shape)
+            keys = np.broadcast_to(mix(key - word(1)), window.shape)
             window = _permute(window, self._all_windows, keys)
-        offset = _mix(keys + _word(1)) % _word(self.context)
-        return (offset + window * _word(self.context)).astype(np.int64)
+        offset = mix(keys + word(1)) % word(self.context)
+        return (offset + window * word(self.context)).astype(np.int64)
 
 
 def evaluation_windows(corpus: Corpus, context: int, n_tokens: int, seed: int = 0) -> Windows:
@@ -152,8 +150,8 @@ def evaluation_starts(corpus: Corpus, context: int, n_tokens: int, seed: int = 0
         )
     n = min(n_windows, max(n_tokens // context, 1))
     edges = np.arange(n + 1) * n_windows // n
-    numbers: _Words = np.arange(n, dtype=np.uint64)
-    draws = _mix(_mix(_word(seed)) + numbers)
+    numbers: Words = np.arange(n, dtype=np.uint64)
+    draws = mix(mix(word(seed)) + numbers)
     chosen = edges[:-1] + (draws % np.diff(edges).astype(np.uint64)).astype(np.int64)
     starts: Windows = chosen * context
     return starts
@@ -179,7 +177,7 @@ def _windows(tokens: Tokens, context: int) -> Tokens:
     return np.lib.stride_tricks.sliding_window_view(np.asarray(tokens), context + 1)
 
 
-def _permute(numbers: _Words, size: int, keys: _Words) -> _Words:
+def _permute(numbers: Words, size: int, keys: Words) -> Words:
     """Map each number below `size` to another, one to one for equal keys."""
     half = max((size - 1).bit_length() + 1, 2) // 2
     result = _feistel(numbers, half, keys)
@@ -190,24 +188,12 @@ def _permute(numbers: _Words, size: int, keys: _Words) -> _Words:
     return result
 
 
-def _feistel(numbers: _Words, half: int, keys: _Words) -> _Words:
-    bits, mask = _word(half), _word((1 << half) - 1)
+def _feistel(numbers: Words, half: int, keys: Words) -> Words:
+    bits, mask = word(half), word((1 << half) - 1)
     left, right = numbers >> bits, numbers & mask
     for turn in range(1, _ROUNDS + 1):
-        left, right = right, left ^ (_mix(right + keys + _word(turn * _GOLDEN)) & mask)
+        left, right = right, left ^ (mix(right + keys + word(turn * GOLDEN)) & mask)
     return (left << bits) | right
-
-
-def _mix(words: _Words) -> _Words:
-    """Spread every bit over all 64: the finaliser of SplitMix64 (Steele, Lea and Flood 2014)."""
-    words = (words ^ (words >> _word(30))) * _word(0xBF58476D1CE4E5B9)
-    words = (words ^ (words >> _word(27))) * _word(0x94D049BB133111EB)
-    return words ^ (words >> _word(31))
-
-
-def _word(value: int) -> _Words:
-    """Return a 64-bit word as an array, since arrays wrap around where scalars complain."""
-    return np.array([value & _WORD], dtype=np.uint64)
 
 
 def _check_context(context: int) -> None:

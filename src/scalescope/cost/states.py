@@ -24,6 +24,13 @@ class Keeping:
     gathers_again: bool = False
     """Whether inputs of products that sequence parallelism gathers are dropped and gathered once more on the
     way back, as Megatron-LM does (https://arxiv.org/abs/2205.05198, section 4.2.2); autograd keeps them."""
+    fused_norms: bool = True
+    """Whether a norm keeps its input alone."""
+    own_turns: bool = False
+    gathered_keys: bool = False
+    """Both as `cost.saved.saved_tensors` has them."""
+    chunked_loss: bool = False
+    """Whether a fused loss makes its gradients on the way forward, see `cost.loss_memory`."""
 
     def optimiser(self, name: str) -> float:
         """Return the bytes of master weights and of what an optimiser remembers of one parameter.
@@ -69,6 +76,18 @@ KEEPINGS: Mapping[str, Keeping] = {
     ),
     "fsdp": Keeping(
         weights=4, gradients=4, master=0, moment=4, compute=2, used_by="FSDP2 with fp32 weights, torchtitan"
+    ),
+    "scalescope": Keeping(
+        weights=4,
+        gradients=4,
+        master=0,
+        moment=4,
+        compute=2,
+        used_by="python -m scalescope.training.distributed, bf16",
+        fused_norms=False,
+        own_turns=True,
+        gathered_keys=True,
+        chunked_loss=True,
     ),
     "bf16": Keeping(weights=2, gradients=2, master=0, moment=2, compute=2, used_by="everything in bf16"),
     "fp32": Keeping(weights=4, gradients=4, master=0, moment=4, compute=4, used_by="everything in fp32"),

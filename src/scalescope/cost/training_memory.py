@@ -20,6 +20,7 @@ from scalescope.cost.assumptions import Assumption
 from scalescope.cost.groups import Role, layer_counts
 from scalescope.cost.layout import SCHEDULES
 from scalescope.cost.layouts import Layouts
+from scalescope.cost.loss_memory import SHARED_LOSS_BYTES, chunked_loss_bytes
 from scalescope.cost.rank_activations import Keeper, layer_bytes
 from scalescope.cost.shape import Shape
 from scalescope.cost.states import KEEPINGS, Keeping
@@ -93,12 +94,9 @@ def training_bytes(
     optimiser: str = "adamw",
     fused_attention: bool = True,
     fused_loss: bool = False,
-    fused_norms: bool = True,
     compiled: bool = False,
     loss_bytes: float | None = None,
     offloaded: bool = False,
-    own_turns: bool = False,
-    gathered_keys: bool = False,
 ) -> RankBytes:
     """Return the memory of the fullest rank by component.
 
@@ -114,16 +112,14 @@ def training_bytes(
         How numbers are kept, of `KEEPINGS`.
     optimiser
         A key of `MOMENTS`.
-    fused_attention, fused_loss, fused_norms
-        Whether scores, and logits, are never written whole, and whether a norm keeps its input alone.
+    fused_attention, fused_loss
+        Whether scores, and logits, are never written whole.
     compiled
         Whether blocks are compiled: outputs that no gradient needs are not kept.
     loss_bytes
         Of one logit beside itself at the loss, as `COMPILED_LOSS_BYTES`; those of an unfused one if None.
     offloaded
         Whether what layers keep waits in the memory of the host.
-    own_turns, gathered_keys
-        What the own trainer does, see `saved_tensors`.
 
     Raises
     ------
@@ -134,13 +130,15 @@ def training_bytes(
         shape=shape,
         compute=keeping.compute,
         fused_attention=fused_attention,
-        fused_norms=fused_norms,
+        fused_norms=keeping.fused_norms,
         compiled=compiled,
         gathers_again=keeping.gathers_again,
-        own_turns=own_turns,
-        gathered_keys=gathered_keys,
+        own_turns=keeping.own_turns,
+        gathered_keys=keeping.gathered_keys,
     )
     beside = np.where(layouts.tp > 1, PARALLEL_LOSS_BYTES, LOSS_BYTES) if loss_bytes is None else loss_bytes
+    logit = np.where(fused_loss, 0.0, beside + np.full(len(layouts), float(keeping.compute)))
+    chunked = fused_loss and keeping.chunked_loss
     kept, again = layer_bytes(keeper, layouts)
     under_way = _Rank(
         shape=shape,
@@ -150,7 +148,8 @@ def training_bytes(
         passes=np.asarray(global_batch) / (layouts.data_ranks * layouts.micro_batch),
         kept=np.zeros_like(kept) if offloaded else kept,
         again=again,
-        logit=np.where(fused_loss, 0.0, beside + np.full(len(layouts), float(keeping.compute))),
+        logit=np.where(layouts.tp > 1, SHARED_LOSS_BYTES, 0.0) if chunked else logit,
+        chunked=chunked,
     )
     first, last = under_way.stage(last=False), under_way.stage(last=True)
     fuller = last.total > first.total
@@ -176,7 +175,9 @@ class _Rank:
     """Bytes of one token in one layer."""
     again: Floats
     logit: Floats
-    """Bytes of one at the loss."""
+    """Bytes of one at the loss, where those of all tokens are there at once."""
+    chunked: bool
+    """Whether the loss takes some tokens at a time where ranks do not share the vocabulary."""
 
     def stage(self, *, last: bool) -> RankBytes:
         """Return the bytes of the first or the last stage."""
@@ -224,10 +225,21 @@ class _Rank:
         sent = 0.0 if last else np.where(layouts.pp > 1, 2 * layouts.virtual_stages * stream, 0.0)
         waiting = tokens * chunks * (layers * self.kept + sent)
         ends = np.where(self._has_head(last), self._ends(stream), 0.0)
-        logits = np.where(self._has_head(last), self.logit * self.shape.vocabulary / layouts.tp, 0.0)
-        at_loss = ends + logits > self.again
+        logits = np.where(self._has_head(last), self._loss(tokens), 0.0)
+        at_loss = tokens * ends + logits > tokens * self.again
         beside = np.where(at_loss, ends, self.again)
-        return waiting + tokens * beside, tokens * np.where(at_loss, logits, 0.0)
+        return waiting + tokens * beside, np.where(at_loss, logits, 0.0)
+
+    def _loss(self, tokens: Floats) -> Floats:
+        """Bytes that the loss of some tokens holds beside what the head reads and its gradient."""
+        layouts = self.layouts
+        whole = tokens * self.logit * self.shape.vocabulary / layouts.tp
+        if not self.chunked:
+            return whole
+        spread = (layouts.zero == 3) & (layouts.fsdp * layouts.cp > 1)  # then the head is gathered in 16 bits
+        return whole + np.where(
+            layouts.tp > 1, 0.0, chunked_loss_bytes(self.shape, tokens, self.keeping.compute, copied=~spread)
+        )
 
     def _has_head(self, last: bool) -> NDArray[np.bool_]:
         return np.asarray((self.layouts.pp == 1) | last, dtype=np.bool_)

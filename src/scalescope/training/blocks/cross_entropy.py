@@ -20,12 +20,12 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from scalescope.cost.loss_memory import LOSS_CHUNK
+
 IGNORED = -100
 """A target that does not count."""
 CHUNK_NUMBERS = {"cpu": 2**22}
-"""Logits of one chunk by device, about; `LARGE_CHUNK` elsewhere."""
-LARGE_CHUNK = 2**25
-"""Accelerators need large products: 128 MiB of single precision."""
+"""Logits of one chunk by device, about; `LOSS_CHUNK` elsewhere."""
 
 
 def cross_entropy(
@@ -90,7 +90,7 @@ class _Options(NamedTuple):
     @classmethod
     def of(cls, hidden: Tensor, weight: Tensor, z_loss: float) -> _Options:
         device = hidden.device.type
-        numbers = max(CHUNK_NUMBERS.get(device, LARGE_CHUNK), hidden.numel())
+        numbers = max(CHUNK_NUMBERS.get(device, LOSS_CHUNK), hidden.numel())
         autocast = torch.is_autocast_enabled(device)
         dtype = torch.get_autocast_dtype(device) if autocast else weight.dtype
         return cls(max(1, numbers // len(weight)), dtype, z_loss)
@@ -107,17 +107,21 @@ class _Chunk(NamedTuple):
     part: slice
     rows: Tensor
     head: Tensor
-    logits: Tensor
+    exponentials: Tensor
+    """Of the logits over the largest of their token; they stand where the logits did."""
+    total: Tensor
+    """Their sum, one a token."""
     normaliser: Tensor
-    """Logarithm of the sum of exponentials, one a token."""
+    """Logarithm of the sum of exponentials of the logits themselves."""
+    own: Tensor
+    """The target's logit."""
     counted: Tensor
     wanted: Tensor
     """Targets, 0 where they do not count."""
 
     @property
     def losses(self) -> Tensor:
-        own = self.logits.gather(-1, self.wanted.unsqueeze(-1)).squeeze(-1)
-        return (self.normaliser - own) * self.counted
+        return (self.normaliser - self.own) * self.counted
 
     @property
     def squares(self) -> Tensor:
@@ -126,8 +130,8 @@ class _Chunk(NamedTuple):
     def gradient(self, share: Tensor, z_loss: float) -> Tensor:
         """Return the gradient of the logits in their place; `share` multiplies that of each token."""
         shares = share * self.counted
-        of_logits = self.logits.sub_(self.normaliser.unsqueeze(-1)).exp_()
-        of_logits *= (shares * (1 + 2 * z_loss * self.normaliser)).unsqueeze(-1)
+        of_logits = self.exponentials
+        of_logits *= (shares * (1 + 2 * z_loss * self.normaliser) / self.total).unsqueeze(-1)
         of_logits.scatter_add_(-1, self.wanted.unsqueeze(-1), -shares.unsqueeze(-1))
         return of_logits.to(self.rows.dtype)
 
@@ -140,8 +144,12 @@ def _chunks(hidden: Tensor, weight: Tensor, targets: Tensor, options: _Options) 
         logits = (rows @ head.mT).to(options.wide)
         counted = targets[part] != IGNORED
         wanted = targets[part].where(counted, 0)
-        yield _Chunk(part, rows, head, logits, torch.logsumexp(logits, -1), counted, wanted)
-        del logits  # before the next ones are made
+        own = logits.gather(-1, wanted.unsqueeze(-1)).squeeze(-1)
+        largest = logits.amax(-1)
+        exponentials = logits.sub_(largest.unsqueeze(-1)).exp_()
+        total = exponentials.sum(-1)
+        yield _Chunk(part, rows, head, exponentials, total, total.log() + largest, own, counted, wanted)
+        del logits, exponentials  # before the next ones are made
 
 
 class _Gradients:
@@ -183,6 +191,7 @@ class _Sum(torch.autograd.Function):
                 squares += chunk.squares.sum()
                 if any(wanted):
                     gradients.add(chunk, chunk.gradient(one, options.z_loss))
+                del chunk  # before the next one is made
         ctx.kept = gradients, one / count, hidden.dtype, weight.dtype
         squares /= count
         ctx.mark_non_differentiable(squares)
@@ -215,6 +224,7 @@ class _Each(torch.autograd.Function):
         with torch.autocast(hidden.device.type, enabled=False):
             for chunk in _chunks(hidden, weight, targets, options):
                 losses[chunk.part], squares[chunk.part] = chunk.losses, chunk.squares
+                del chunk
         ctx.save_for_backward(hidden, weight, targets)
         ctx.options = options
         ctx.mark_non_differentiable(squares)
@@ -228,6 +238,7 @@ class _Each(torch.autograd.Function):
         with torch.autocast(hidden.device.type, enabled=False):
             for chunk in _chunks(hidden, weight, targets, ctx.options):
                 gradients.add(chunk, chunk.gradient(grad[chunk.part], ctx.options.z_loss))
+                del chunk
         assert gradients.of_hidden is not None
         assert gradients.of_weight is not None
         return gradients.of_hidden.to(hidden.dtype), gradients.of_weight.to(weight.dtype), None, None

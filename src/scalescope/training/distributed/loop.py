@@ -21,9 +21,9 @@ from scalescope.training.distributed.engine import MeshEngine
 from scalescope.training.distributed.faults import Roll
 from scalescope.training.distributed.going_on import Keeper
 from scalescope.training.distributed.journal import Journal
-from scalescope.training.distributed.mesh import check_world, place_ranks
+from scalescope.training.distributed.mesh import place_ranks
 from scalescope.training.distributed.recorded import Recorded, StoppedError
-from scalescope.training.distributed.support import check_layout, check_numbers
+from scalescope.training.distributed.support import check_numbers
 from scalescope.training.tasks.opening import open_task
 from scalescope.training.trial import Training
 
@@ -61,8 +61,6 @@ def run(config: Config, layout: Layout, device: torch.device) -> dict[str, Any]:
     RunError
         If a checkpoint cannot be written, or none is whole.
     """
-    check_world(layout, dist.get_world_size())
-    check_layout(config.shape, layout)
     check_numbers(config.recipe.optimizer, config.precision, layout)
     trial = config.trial(layout)
     journal = Journal.open(config, rank=dist.get_rank(), ranks=layout.devices)
