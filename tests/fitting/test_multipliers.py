@@ -10,7 +10,7 @@ import pytest
 
 from scalescope.errors import InputError
 from scalescope.fitting import Multipliers, compute_multipliers
-from scalescope.fitting.multipliers import Rule
+from scalescope.fitting.multipliers import Rule, doubts
 from scalescope.fitting.multipliers.family import Family
 from scalescope.fitting.multipliers.frontiers import Frontiers, Setup, best_size
 from scalescope.fitting.multipliers.luck import luck_of
@@ -146,6 +146,15 @@ def test_one_odd_variant_does_not_unshare_the_others(constant):
     assert found.lever("odd").verdict == "fades"
     with pytest.raises(InputError, match="no variant is called 'od'"):
         found.lever("od")
+
+
+def test_a_verdict_that_shared_exponents_cannot_show_is_told(made):
+    (lever,) = made.levers
+    assert lever.form == "shared"
+    (told,) = doubts._exponents(replace(made, levers=(replace(lever, verdict="grows"),)))
+    assert told.code == "FIT073"
+    assert "exponents of its own" in told.text
+    assert list(doubts._exponents(made)) == []
 
 
 def test_the_result_goes_through_json_and_back(made):

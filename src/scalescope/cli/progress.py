@@ -21,6 +21,7 @@ LINE_EVERY_SECONDS = 10.0
 PHASES: dict[str, str] = {
     "": "reading the corpus and measuring this machine",
     "tune": "learning rate",
+    "pretrain": "pre-training",
     "grid": "grid",
     "held-out": "held-out rung",
     "report": "fits and report",
@@ -29,6 +30,9 @@ PHASES: dict[str, str] = {
 STUDY = ("tune", "grid", "held-out", "report")
 COMPARISON = ("tune", "grid", "report")
 """Phases in their order; a comparison holds nothing out."""
+UNNUMBERED: tuple[str, ...] = ()
+"""Where phases come again: a transfer study pre-trains for its rates, and then for all else."""
+_WITHOUT_POINTS = ("", "report")
 
 
 class Display(Protocol):
@@ -106,7 +110,7 @@ class Screen:
         from rich.text import Text
 
         elapsed = format_seconds(time.monotonic() - self._started)
-        if self._progress is None or self._progress.phase not in ("tune", "grid", "held-out"):
+        if self._progress is None or self._progress.phase in _WITHOUT_POINTS:
             phase = "" if self._progress is None else self._progress.phase
             return Spinner("dots", Text(f"{_title(phase, self._phases)}, {elapsed} so far"))
         row = Table.grid(padding=(0, 1))
@@ -123,7 +127,7 @@ class Screen:
 def line(progress: Progress, phases: tuple[str, ...] = STUDY) -> str:
     """Write a state as one line."""
     title = _title(progress.phase, phases)
-    if progress.phase not in ("tune", "grid", "held-out"):
+    if progress.phase in _WITHOUT_POINTS:
         return title
     share = format_percent(round(progress.share_done, 2))
     parts = (f"{title}, {share}", counts(progress), progress.estimate, progress.last)

@@ -12,7 +12,7 @@ def study_transfer(request: Request, *, dry_run: bool, as_json: bool, strict: bo
     """Run a transfer study, or lay it only, and print what it found."""
     from scalescope import workflow
     from scalescope.cli.output import answer
-    from scalescope.cli.progress import showing
+    from scalescope.cli.progress import UNNUMBERED, showing
 
     if dry_run:
         design, cost = workflow.draft_transfer(request)
@@ -20,7 +20,7 @@ def study_transfer(request: Request, *, dry_run: bool, as_json: bool, strict: bo
         return answer(
             f"{design.summary()}\n{cost}", plain, as_json=as_json, next_step="the same without --dry-run"
         )
-    with showing() as watch:
+    with showing(phases=UNNUMBERED) as watch:
         contents = workflow.run_transfer(request, watch)
     page = request.out / "report.html"
     return answer(

@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 FORECAST = "forecast"
 """Under which the ledger has what is held out as it was forecast."""
 UNCHECKED, OUTSIDE = "WFL010", "WFL011"
-PHASES = {"pretrain": "grid", "fine-tune": "grid", "scratch": "grid"}
+PHASES = {"fine-tune": "grid", "scratch": "grid"}
+"""Both train side by side."""
 
 
 def run_transfer(request: Request, watch: Watch | None = None) -> TransferContents:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from scalescope.fitting.multipliers.fits import Fits
+from scalescope.fitting.multipliers.fits import OWN, Fits
 from scalescope.fitting.multipliers.frontiers import best_size
 from scalescope.fitting.multipliers.pooled import Pooled
 from scalescope.fitting.multipliers.result import Lever, Multipliers
@@ -99,6 +99,16 @@ def _exponents(made: Multipliers) -> Iterator[Finding]:
                 f"(p {format_significant(lever.sharing.p_value, 2)}), so its multiplier depends on the "
                 "scale.",
                 hint="Read it at the scale that matters, and extrapolate with care.",
+            )
+        elif lever.sharing is not None and lever.verdict in ("grows", "fades"):
+            own = lever.alternatives[OWN]
+            yield Finding(
+                code="FIT073",
+                text=f"{lever.name}: that it {lever.verdict} is seen with exponents of its own, which give "
+                f"{factor(own.value)} ({factor(own.low)} to {factor(own.high)}) at the largest compute; the "
+                "multipliers above share exponents, which the test allows (p "
+                f"{format_significant(lever.sharing.p_value, 2)}).",
+                hint="The two hardly differ in fit; larger rungs or more seeds would decide between them.",
             )
 
 
