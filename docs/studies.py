@@ -1,4 +1,4 @@
-"""Writes what the committed studies of levers found into docs/studies.md.
+"""Writes what the committed studies found into docs/studies.md.
 
     python docs/studies.py
 
@@ -14,17 +14,20 @@ from pathlib import Path
 
 from scalescope.fitting import Multipliers
 from scalescope.fitting.multipliers.result import Lever
+from scalescope.fitting.repetition import Repetition
 
 ROOM = Path(__file__).parent
 PAGE = ROOM / "studies.md"
+KINDS: dict[str, type[Multipliers | Repetition]] = {"multipliers": Multipliers, "repetition": Repetition}
 MARKED = re.compile(r"(<!-- begin (\w+) -->\n)(.*?)(<!-- end \2 -->)", re.DOTALL)
 
 
 def found(name: str) -> str:
     """Return a study's command, machine and time, and its result as the terminal shows it."""
     told = json.loads((ROOM / "studies" / name / "report.json").read_text(encoding="utf-8"))
-    made = Multipliers.from_dict({**told["multipliers"], "schema": Multipliers.schema})
-    machine, facts = told["multipliers"]["provenance"]["machine"], told["facts"]
+    kind = next(kind for kind in KINDS if kind in told)
+    made = KINDS[kind].from_dict({**told[kind], "schema": KINDS[kind].schema})
+    machine, facts = told[kind]["provenance"]["machine"], told["facts"]
     lines = [
         f"    {told['command']}",
         "",
@@ -32,9 +35,9 @@ def found(name: str) -> str:
         f"[Report](studies/{name}/report.html).",
         "",
         *(f"    {line}".rstrip() for line in made.summary().split("\n")),
-        "",
-        *(pairs(lever) for lever in made.levers),
     ]
+    if isinstance(made, Multipliers):
+        lines += ["", *(pairs(lever) for lever in made.levers)]
     return "\n".join(lines) + "\n"
 
 

@@ -37,11 +37,19 @@ class InputError(ScalescopeError, ValueError):
 
 
 class MissingExtraError(InputError):
-    """A library of an optional extra is not installed."""
+    """A library of an optional extra is not installed.
 
-    def __init__(self, library: str, extra: str) -> None:
+    Parameters
+    ----------
+    library, extra
+        What is missing, and the extra that has it.
+    what
+        What needs it, where that is not plain from what was asked.
+    """
+
+    def __init__(self, library: str, extra: str, *, what: str = "this") -> None:
         super().__init__(
-            f"this needs {library}, which is not installed",
+            f"{what} needs {library}, which is not installed",
             hint=f"pip install 'scalescope[{extra}]'",
         )
 

@@ -83,7 +83,9 @@ def _load_dataset(name: str) -> Any:
     try:
         import datasets
     except ImportError:
-        raise MissingExtraError("datasets", "datasets") from None
+        raise MissingExtraError(
+            "datasets", "datasets", what=f"{name} is no file or folder; to load a data set"
+        ) from None
     datasets.disable_progress_bars()
     parts = name.split("/")
     attempts = [(name,), ("/".join(parts[:-1]), parts[-1])][: len(parts)]
