@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from scalescope.fitting import Multipliers
@@ -36,8 +37,7 @@ def found(name: str) -> str:
         "",
         *(f"    {line}".rstrip() for line in made.summary().split("\n")),
     ]
-    if isinstance(made, Multipliers):
-        lines += ["", *(pairs(lever) for lever in made.levers)]
+    lines += ["", *(map(pairs, made.levers) if isinstance(made, Multipliers) else twins(made))]
     return "\n".join(lines) + "\n"
 
 
@@ -49,6 +49,16 @@ def pairs(lever: Lever) -> str:
         f"- `{lever.name}` was better in {better} of {len(differences)} equal settings, by "
         f"{-max(differences):.3f} to {-min(differences):.3f} nats a token."
     )
+
+
+def twins(found: Repetition) -> Iterator[str]:
+    """Say what reading again cost beside fresh text."""
+    for epochs in sorted({twin.epochs for twin in found.twins}):
+        gaps = [twin.difference for twin in found.twins if twin.epochs == epochs]
+        yield (
+            f"- {epochs:.0f} epochs: {min(gaps):+.3f} to {max(gaps):+.3f} nats a token over the fresh twin, "
+            f"{len(gaps)} pairs"
+        )
 
 
 def renewed(text: str) -> str:

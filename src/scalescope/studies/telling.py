@@ -80,7 +80,8 @@ def facts_of(
     rate = ledger.notes("rate")
     tried = ", ".join(f"{rate:g}x: {loss:.3f}" for rate, loss in rate[-1].data["tried"]) if rate else ""
     facts["Learning rate, measured on the smallest rung"] = f"held-out loss at {tried}" if tried else ""
-    facts["Law trusted before the hold-out"] = (ledger.meta("held_out") or {}).get("law", "none")
+    if design.kind in ("isoflop", "ladder"):
+        facts["Law trusted before the hold-out"] = (ledger.meta("held_out") or {}).get("law", "none")
     return facts
 
 
