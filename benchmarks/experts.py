@@ -2,7 +2,7 @@
 
 One JSON line a figure; the best of several steps (forward and backward) in turns, in CPU seconds of a thread.
 
-    python benchmarks/experts.py --width 64 --steps 5
+    OMP_NUM_THREADS=1 python benchmarks/experts.py > benchmarks/results/experts.jsonl
 """
 
 from __future__ import annotations
@@ -84,6 +84,7 @@ def main() -> None:
         base, found, peer = seconds((own(dense), own(sparse), mixtral(sparse)), options.steps)
         assert sparse.experts is not None
         figure = {
+            "benchmark": "experts",
             "width": options.width,
             "layers": options.layers,
             "experts": f"{count}x{top_k} of {sparse.experts.width}",
