@@ -1,6 +1,7 @@
 """Megabytes a second of each stage of `corpus build` and its peak memory, beside `datatrove`.
 
     python benchmarks/corpus_stages.py --peer-python PYTHON >> benchmarks/results/corpus_stages.jsonl
+    python benchmarks/corpus_stages.py --once --documents 1000000 --memory 4 >> ...
 
 The corpus is made here, the same for ever: Zipf-distributed words in lines and paragraphs, of which a tenth
 are near-duplicates, a twentieth exact copies, a twentieth repeat themselves. Both sides read the same JSONL,
@@ -173,35 +174,46 @@ def own(folder: Path, n_documents: int, n_bytes: int) -> dict[str, Any]:
     (folder / "file.toml").write_text(RECIPE.format(kind="file", tokenizer=tokenizer))
     (folder / "all.toml").write_text(RECIPE.format(kind="file", tokenizer=tokenizer) + ALL)
     alone = build(folder / "file.toml", folder / "one", 1)
-    for name, recipe, n_workers in (("as the peer", "file.toml", 0), ("every stage", "all.toml", 0)):
-        n = n_workers or os.cpu_count() or 1
+    n = os.cpu_count() or 1
+    for name, recipe in (("as the peer", "file.toml"), ("every stage", "all.toml")):
         found = (
             alone if n == 1 and recipe == "file.toml" else build(folder / recipe, folder / f"{recipe}{n}", n)
         )
-        for stage in found["stages"]:
-            tell(
-                side="scalescope",
-                work=name,
-                processes=n,
-                stage=stage["name"],
-                documents=stage["documents_in"],
-                removed=stage["documents_in"] - stage["documents_out"],
-                mb_per_second=stage["mb_per_second"],
-                seconds=stage["seconds"],
-            )
-        tell(
-            side="scalescope",
-            work=name,
-            processes=n,
-            stage="all, wall time",
-            documents=n_documents,
-            kept=found["documents"],
-            mb_per_second=rounded(n_bytes / 1e6 / found["seconds"]),
-            seconds=rounded(found["seconds"]),
-            peak_bytes=found["peak_bytes"],
-            peak_bytes_per_document=rounded(found["peak_bytes"] / n_documents),
-        )
+        tell_stages(found, name, n, n_documents, n_bytes)
     return alone
+
+
+def tell_stages(found: dict[str, Any], work: str, processes: int, n_documents: int, n_bytes: int) -> None:
+    """Print what each stage took, and all of them."""
+    of = {"side": "scalescope", "work": work, "processes": processes}
+    for stage in found["stages"]:
+        tell(
+            **of,
+            stage=stage["name"],
+            documents=stage["documents_in"],
+            removed=stage["documents_in"] - stage["documents_out"],
+            mb_per_second=stage["mb_per_second"],
+            seconds=stage["seconds"],
+        )
+    tell(
+        **of,
+        stage="all, wall time",
+        documents=n_documents,
+        kept=found["documents"],
+        mb_per_second=rounded(n_bytes / 1e6 / found["seconds"]),
+        seconds=rounded(found["seconds"]),
+        peak_bytes=found["peak_bytes"],
+        peak_bytes_per_document=rounded(found["peak_bytes"] / n_documents),
+    )
+
+
+def own_once(folder: Path, n_documents: int, n_bytes: int) -> None:
+    """Build once, with every stage, a tokenizer trained here and all processes."""
+    recipe = folder / "once.toml"
+    recipe.write_text(RECIPE.format(kind="bpe", tokenizer="vocabulary = 4096") + ALL)
+    n = os.cpu_count() or 1
+    found = build(recipe, folder / "once", n)
+    tell_stages(found, "every stage and training the tokenizer", n, n_documents, n_bytes)
 
 
 def beside(folder: Path, alone: dict[str, Any], n_bytes: int, python: str) -> None:
@@ -283,12 +295,16 @@ def main() -> None:
     parser.add_argument(
         "--memory", type=float, default=0, help="GB of address space for each of our processes"
     )
+    parser.add_argument("--once", action="store_true", help="build once, with every stage; no peer")
     asked = parser.parse_args()
     if asked.memory:
         resource.setrlimit(resource.RLIMIT_AS, (int(asked.memory * 1e9),) * 2)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         n_bytes = make_corpus(folder / "made.jsonl", asked.documents)
+        if asked.once:
+            own_once(folder, asked.documents, n_bytes)
+            return
         alone = own(folder, asked.documents, n_bytes)
         if asked.peer_python:
             beside(folder, alone, n_bytes, asked.peer_python)
