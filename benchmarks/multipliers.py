@@ -154,6 +154,7 @@ def cell(truth: Truth, kind: str, studies: int, n_seeds: int, resamples: int) ->
 def emit(what: str, about: dict[str, object], figures: dict[str, float]) -> None:
     """Print one line."""
     line = {
+        "benchmark": "multipliers",
         "figure": what,
         **about,
         **{k: round(v, 4) for k, v in figures.items()},
