@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
 import tempfile
 from datetime import timedelta
@@ -166,4 +167,5 @@ def worst(errors: dict[str, float]) -> dict[str, float]:
 if __name__ == "__main__":
     count = int(sys.argv[1])
     with tempfile.TemporaryDirectory() as folder:
+        os.environ["TMPDIR"] = folder  # what the processes leave goes with it
         torch.multiprocessing.spawn(main, (count, f"{folder}/store", sys.argv[2]), nprocs=count)
