@@ -66,6 +66,14 @@ def test_without_seeds_the_name_before_the_sign_tells_the_training_run() -> None
     assert labels[0] == labels[1] != labels[2]
 
 
+def test_runs_of_one_seed_on_other_texts_are_training_runs_of_their_own():
+    names = ["fresh", "fresh", "again", "again"]
+    labels = cluster_labels(runs_with(names, params=[1e4] * 4, seed=[0] * 4))
+    assert labels.tolist() == [1, 1, 0, 0]
+    shares = runs_with(params=[1e4] * 3, seed=[0, 0, 0], share_1=[0.5, 0.2, 0.5], share_2=[0.5, 0.8, 0.5])
+    assert cluster_labels(shares).tolist() == [1, 0, 1]
+
+
 def test_without_either_every_run_is_by_itself() -> None:
     assert len(set(cluster_labels(runs_with(params=[1e4, 1e4, 2e4])))) == 3
 

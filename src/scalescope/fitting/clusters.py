@@ -3,8 +3,9 @@ r"""Which runs share their luck, and resamples of runs that keep it together.
 Where one training run serves many token counts (a constant trunk with a cooldown branched off at each), its
 points share initialisation, data order and most of the path: their errors are common, and treating them as
 independent makes intervals too narrow. So whole clusters are drawn with replacement (the pairs cluster
-bootstrap: Cameron, Gelbach & Miller 2008, https://doi.org/10.1162/rest.90.3.414). A cluster is a (size, seed)
-where the table has seeds, else what stands before "@" or "/" in the name where that repeats, else a run.
+bootstrap: Cameron, Gelbach & Miller 2008, https://doi.org/10.1162/rest.90.3.414). Where the table has seeds a
+cluster is a size and seed, and a mixture where shares are given; else it is a run. Names that repeat divide
+further: what stands before "@" or "/" is that of a training run, such as one of those that read a text again.
 
 Draws from which the law could not be fitted are drawn again: each keeps at least two values of every
 variable and as many different settings as there are coefficients.
@@ -37,12 +38,14 @@ _TIMES = np.searchsorted(np.cumsum(_CHANCES), (np.arange(2**16) + 0.5) / 2**16).
 
 def cluster_labels(runs: Runs) -> Labels:
     """Number the cluster of every run, shape (n_runs,)."""
+    keys: list[Array] = []
     if "seed" in runs and runs.count in runs and not np.isnan(runs["seed"]).all():
-        return _joined([np.log(runs.size).round(6), runs["seed"]])
+        keys = [np.log(runs.size).round(6), runs["seed"]]
+        keys += [runs[column] for column in runs.columns if column.startswith("share_")]
     trunks = [re.split("[@/]", name)[0] for name in runs.names]
     if trunks and len(set(trunks)) < len(trunks):
-        return np.unique(trunks, return_inverse=True)[1].reshape(-1)
-    return np.arange(len(runs))
+        keys.append(np.unique(trunks, return_inverse=True)[1].reshape(-1).astype(np.float64))
+    return _joined(keys) if keys else np.arange(len(runs))
 
 
 def plentiful(labels: Labels, n_free: int) -> bool:
