@@ -32,10 +32,12 @@ import sys
 import time
 from collections import Counter
 from dataclasses import dataclass
+from typing import get_args
 
 import numpy as np
 
 from scalescope.fitting import Multipliers, compute_multipliers
+from scalescope.fitting.multipliers.rule import Verdict
 from scalescope.points import Runs
 from scalescope.points.provenance import machine_name
 
@@ -143,7 +145,8 @@ def cell(truth: Truth, kind: str, studies: int, n_seeds: int, resamples: int) ->
         about,
         {"sd": spread, "bias": float(np.mean(errors)), "width": float(np.median(widths)) / (1.645 * spread)},
     )
-    emit("verdicts", about | {"expected": truth.expected}, {k: n / studies for k, n in verdicts.items()})
+    given = {name: verdicts[name] / studies for name in get_args(Verdict)}
+    emit("verdicts", about | {"expected": truth.expected}, given)
     took = (time.perf_counter() - started) / studies
     emit("shared", about, {"share": shared / studies, "seconds_a_study": took})
     ours, peer = (float(np.sqrt(np.mean(np.square(one)))) for one in (errors, peers))
