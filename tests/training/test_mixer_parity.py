@@ -31,6 +31,9 @@ SHAPE = Shape(
     state_space=StateSpace(state=8, head_size=8, groups=2, chunk=16),
 )
 TIMES = (5, 16, 43)
+GRADIENT = 1e-4
+"""Of the largest: rounding in fp32 moves that of a gated delta by up to 2e-5 here and 5e-5 in transformers, as
+against fp64, by the draw of the weights."""
 
 
 def drawn(module, seed=0):
@@ -57,17 +60,25 @@ def stream(time, width=SHAPE.width):
     return torch.randn(2, time, width, requires_grad=True)
 
 
+@pytest.fixture(autouse=True)
+def _seeded():
+    """Classes of transformers draw what `drawn` adds to."""
+    torch.manual_seed(0)
+
+
 def assert_same_block(ours, theirs, time, *, dtype=torch.float32, atol=1e-4):
-    """Outputs and gradients of the input."""
+    """Outputs, and gradients of the input over the largest of them, which is up to 100 here."""
     results = []
     for block in (lambda x: ours(x, torch.arange(time)), theirs):
         x = stream(time).detach().to(dtype).requires_grad_()
         out = block(x)
         out.backward(torch.linspace(-1, 1, out.numel(), dtype=dtype).view_as(out))
         results.append((out.detach(), x.grad))
-    for one, other in zip(*results, strict=True):
-        assert other.abs().max() > 0.05
-        torch.testing.assert_close(one, other, rtol=1e-4, atol=atol)
+    (out, gradient), (their_out, their_gradient) = results
+    largest = their_gradient.abs().max()
+    assert min(their_out.abs().max(), largest) > 0.05
+    torch.testing.assert_close(out, their_out, rtol=1e-4, atol=atol)
+    torch.testing.assert_close(gradient / largest, their_gradient / largest, rtol=0, atol=min(atol, GRADIENT))
 
 
 def assert_same_logits(ours, theirs, time=43):

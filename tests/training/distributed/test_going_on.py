@@ -16,6 +16,7 @@ pytestmark = pytest.mark.torch
 import safetensors.torch  # noqa: E402
 from safetensors import SafetensorError  # noqa: E402
 
+from scalescope.training.distributed import joining  # noqa: E402
 from scalescope.training.distributed.__main__ import main  # noqa: E402
 from scalescope.training.distributed.checkpoints import newest, opened  # noqa: E402
 from scalescope.training.distributed.export import main as export  # noqa: E402
@@ -109,6 +110,25 @@ def test_sigterm_keeps_the_step_at_which_a_run_ends(tmp_path, monkeypatch):
     assert finding["code"] == "TRN140" and "goes on after step 4" in finding["hint"]
     assert run(path) == 0
     assert [row["step"] for row in rows_of(tmp_path / "run", "step")] == list(range(1, STEPS + 1))
+
+
+def test_a_rank_that_leaves_writes_its_cause_though_torchrun_ends_it(tmp_path, monkeypatch):
+    path, plain = config(tmp_path / "run"), joining.record_failure
+    hearing = signal.getsignal(signal.SIGTERM)
+
+    def fail():
+        raise ValueError("no such tensor")
+
+    def told(*given):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return plain(*given)
+
+    ends_after(monkeypatch, 4, fail)
+    monkeypatch.setattr(joining, "record_failure", told)
+    assert run(path) == 1
+    cause = json.loads((tmp_path / "run/log/failure-0.json").read_text())["cause"]
+    assert cause == "no such tensor"
+    assert signal.getsignal(signal.SIGTERM) == hearing
 
 
 @pytest.mark.parametrize("harm", ["flipped", "shortened", "absent", "manifest"])

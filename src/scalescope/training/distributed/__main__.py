@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -28,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from scalescope.training.distributed.mesh import check_world
     from scalescope.training.distributed.support import check_layout
 
-    folder = None
+    folder, hearing = None, signal.getsignal(signal.SIGTERM)
     try:
         config = read_config(given.config)
         layout = parse_layout(given.layout)
@@ -50,6 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         path = record_failure(folder, error)
         sys.stderr.write(f"rank {own_rank()} failed: {type(error).__name__}: {error}\nsee {path}\n")
         return 1
+    finally:
+        signal.signal(signal.SIGTERM, hearing)
     return 0
 
 

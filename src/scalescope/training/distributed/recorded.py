@@ -102,7 +102,8 @@ class Recorded:
         """Take SIGTERM as the wish to end after the step that is under way, and look for causes of errors.
 
         Where others have ended the step never will, and whatever keeps this rank from it is left: the trace
-        of the `PeerError` shows what.
+        of the `PeerError` shows what. A rank that leaves is deaf to SIGTERM from then on, since its cause is
+        still to be written down while torchrun ends the others of the one that failed.
 
         Raises
         ------
@@ -133,4 +134,4 @@ class Recorded:
                 raise
             raise cause from error
         finally:
-            signal.signal(signal.SIGTERM, before)
+            signal.signal(signal.SIGTERM, signal.SIG_IGN if self.leaving else before)
